@@ -1,0 +1,96 @@
+"""The pre-training data set: source, views and masks, all drawn from (seed, position)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from eqssl.datasets.image_reader import UnreadableImage
+from eqssl.datasets.sources import Source
+from eqssl.registry import DATASETS, TRANSFORMS
+from eqssl.utils import counters
+from eqssl.utils.errors import UserError
+from eqssl.utils.randomness import sample_key, sample_rng
+
+MAX_REPLACEMENTS = 100
+
+
+@DATASETS.register_module()
+class MultiViewDataset(Dataset):
+    """Multi-crop views of the images of a source.
+
+    An unreadable image is replaced by another one, drawn from the same (seed, position), and reported in the sample;
+    :class:`eqssl.engine.UnreadableImagesHook` counts, lists and limits them.
+
+    Args:
+        source: config of a source (``eqssl.ImageFolder``, ``eqssl.ArrayImages``, ...) or a source.
+        views: config of the view transform (``eqssl.MultiCrop``).
+        mask: config of the mask drawer (``eqssl.PatchMask``); None draws none.
+        mask_group: the size group that is masked.
+        seed: of all draws. tools/train.py sets it from ``randomness.seed``.
+    """
+
+    def __init__(
+        self,
+        source: dict | Source,
+        views: dict,
+        mask: dict | None = None,
+        mask_group: str = 'global',
+        seed: int = 0,
+    ) -> None:
+        self.source: Any = DATASETS.build(source) if isinstance(source, dict) else source
+        self.views = TRANSFORMS.build(views)
+        self.mask = TRANSFORMS.build(mask) if mask is not None else None
+        self.mask_group, self.seed = mask_group, seed
+        if self.mask is not None and mask_group not in self.views.groups:
+            raise UserError(f"mask_group='{mask_group}' is not a group of views ({', '.join(self.views.groups)})")
+        self.metainfo = {'classes': getattr(self.source, 'classes', None)}
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def _load(self, index: int, position: int) -> tuple[np.ndarray, int, list[tuple[str, str]]]:
+        """The image, its index, and what was unreadable on the way to it."""
+        unreadable = []
+        rng = None
+        for _ in range(MAX_REPLACEMENTS):
+            try:
+                counters.count('decodes')
+                return self.source.load(index), index, unreadable
+            except UnreadableImage as error:
+                unreadable.append((self.source.name(index), str(error)))
+                rng = rng or sample_rng(self.seed, position, 'replacement')
+                index = int(rng.integers(len(self.source)))
+        name, why = unreadable[0]
+        raise UserError(f"data_root: {MAX_REPLACEMENTS} images in a row are unreadable, the first '{name}' ({why})")
+
+    def __getitem__(self, item: tuple[int, int]) -> dict[str, Any]:
+        """One sample.
+
+        Args:
+            item: (index, position) from :class:`eqssl.datasets.PositionSampler`.
+
+        Returns:
+            ``groups`` (see :class:`MultiCrop`), ``masks`` ``[V, N]`` bool or None, ``max_masked`` (static bound),
+            ``index``, ``position``, ``key``, ``label``, ``unreadable`` list of (name, reason).
+        """
+        index, position = item
+        image, index, unreadable = self._load(index, position)
+        groups = self.views(image, sample_rng(self.seed, position, 'views'))
+        masks, bound = None, 0
+        if self.mask is not None:
+            views = len(self.views.groups[self.mask_group])
+            masks = self.mask(sample_rng(self.seed, position, 'mask'), views, position // len(self))
+            bound = self.mask.max_masked(views)
+        return {
+            'groups': groups,
+            'masks': masks,
+            'max_masked': bound,
+            'index': index,
+            'position': position,
+            'key': sample_key(self.seed, position),
+            'label': self.source.label(index),
+            'unreadable': unreadable,
+        }

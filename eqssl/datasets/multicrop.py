@@ -1,0 +1,157 @@
+"""Multi-crop: one decoded image in, every crop resampled directly from it, all parameters recorded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from eqssl.registry import TRANSFORMS
+from eqssl.utils.errors import UserError
+
+cv2.setNumThreads(0)  # workers are the parallelism
+
+PHOTO_FIELDS = ('brightness', 'contrast', 'saturation', 'hue', 'gray', 'sigma', 'solarize')
+
+
+@dataclass(frozen=True)
+class ViewSpec:
+    """How one kind of view is drawn.
+
+    Attributes:
+        size: output side in pixels.
+        num: how many of them.
+        scale: range of the crop's share of the image area.
+        ratio: range of the crop's aspect ratio, drawn log-uniformly.
+        flip: probability of a horizontal flip.
+        jitter: maximal brightness, contrast, saturation and hue change; hue in turns (0.1 = 36 degrees).
+        jitter_prob, gray_prob, blur_prob, solarize_prob: probabilities.
+        blur_sigma: range of the Gaussian's sigma in pixels of the crop.
+        group: crops of one group share one tensor and one backbone call; equal sizes, equal group.
+    """
+
+    size: int
+    num: int = 1
+    scale: tuple[float, float] = (0.25, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.5
+    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.1)
+    jitter_prob: float = 0.8
+    gray_prob: float = 0.2
+    blur_prob: float = 0.5
+    blur_sigma: tuple[float, float] = (0.1, 2.0)
+    solarize_prob: float = 0.0
+    group: str = 'global'
+
+    def __post_init__(self) -> None:
+        for name in ('flip', 'jitter_prob', 'gray_prob', 'blur_prob', 'solarize_prob'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f'views: {name}={getattr(self, name)} is not a probability')
+        low, high = self.scale
+        if not 0 < low <= high <= 1:
+            raise UserError(f'views: scale={self.scale} is not a range within (0, 1]')
+        if self.size < 1 or self.num < 1:
+            raise UserError(f'views: size={self.size} and num={self.num} must be at least 1')
+
+
+def draw_box(rng: np.random.Generator, height: int, width: int, spec: ViewSpec) -> tuple[int, int, int, int]:
+    """A random resized crop (x, y, width, height) as in Inception training: 10 tries, then a centered crop."""
+    area = height * width
+    for _ in range(10):
+        target = area * rng.uniform(*spec.scale)
+        aspect = math.exp(rng.uniform(math.log(spec.ratio[0]), math.log(spec.ratio[1])))
+        w, h = round(math.sqrt(target * aspect)), round(math.sqrt(target / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            return int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1)), w, h
+    aspect = min(max(width / height, spec.ratio[0]), spec.ratio[1])
+    w, h = min(width, round(height * aspect)), min(height, round(width / aspect))
+    return (width - w) // 2, (height - h) // 2, w, h
+
+
+def draw_photometrics(rng: np.random.Generator, spec: ViewSpec) -> np.ndarray:
+    """Photometric parameters of one view, in the order of ``PHOTO_FIELDS``; a neutral value switches an operation off.
+
+    Every number is drawn whether it is used or not, so that a changed probability moves no other draw.
+    """
+    u = rng.random(9)
+    b, c, s, h = spec.jitter
+    on = u[4] < spec.jitter_prob
+    low, high = spec.blur_sigma
+    return np.array(
+        [
+            1 + on * b * (2 * u[0] - 1),
+            1 + on * c * (2 * u[1] - 1),
+            1 + on * s * (2 * u[2] - 1),
+            on * h * (2 * u[3] - 1),
+            u[5] < spec.gray_prob,
+            (u[6] < spec.blur_prob) * (low + (high - low) * u[7]),
+            u[8] < spec.solarize_prob,
+        ],
+        dtype=np.float32,
+    )
+
+
+def resample(image: np.ndarray, box: tuple[int, int, int, int], size: int, backend: str) -> np.ndarray:
+    """Crop and resize in one step, ``[size, size, 3]`` uint8.
+
+    'pillow' is the antialiased bicubic of the papers; 'cv2' (area when shrinking, bicubic when enlarging) is faster.
+    """
+    x, y, w, h = box
+    if backend == 'pillow':
+        resized = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC, (x, y, x + w, y + h))
+        return np.asarray(resized)
+    method = cv2.INTER_AREA if w > size and h > size else cv2.INTER_CUBIC
+    return cv2.resize(image[y : y + h, x : x + w], (size, size), interpolation=method)
+
+
+@TRANSFORMS.register_module()
+class MultiCrop:
+    """Draw and cut all views of one image.
+
+    Args:
+        views: keyword arguments of :class:`ViewSpec`, one dict per kind of view; their order is the order of views.
+        backend: 'cv2' or 'pillow', see :func:`resample`.
+
+    Raises:
+        UserError: a wrong value, or two sizes in one group.
+    """
+
+    def __init__(self, views: list[dict], backend: str = 'cv2') -> None:
+        if backend not in ('cv2', 'pillow'):
+            raise UserError(f"views: backend='{backend}' is neither 'cv2' nor 'pillow'")
+        if not views:
+            raise UserError('views: at least one kind of view is needed')
+        self.backend = backend
+        self.specs = [ViewSpec(**view) for view in views]
+        self.groups: dict[str, list[ViewSpec]] = {}
+        for spec in self.specs:
+            self.groups.setdefault(spec.group, []).extend([spec] * spec.num)
+        for name, members in self.groups.items():
+            if len({m.size for m in members}) > 1:
+                raise UserError(f"views: group '{name}' mixes sizes {sorted({m.size for m in members})}")
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> dict[str, dict[str, np.ndarray]]:
+        """Cut the views.
+
+        Returns:
+            group -> ``crops`` ``[V, S, S, 3]`` uint8, ``box`` ``[V, 5]`` (x, y, w, h, flip), ``photo`` ``[V, 7]``.
+        """
+        height, width = image.shape[:2]
+        out = {}
+        for name, specs in self.groups.items():
+            size = specs[0].size
+            crops = np.empty((len(specs), size, size, 3), np.uint8)
+            boxes = np.empty((len(specs), 5), np.float32)
+            photo = np.empty((len(specs), len(PHOTO_FIELDS)), np.float32)
+            for i, spec in enumerate(specs):
+                box = draw_box(rng, height, width, spec)
+                flip = rng.random() < spec.flip
+                crop = resample(image, box, size, self.backend)
+                crops[i] = crop[:, ::-1] if flip else crop
+                boxes[i] = (*box, flip)
+                photo[i] = draw_photometrics(rng, spec)
+            out[name] = {'crops': crops, 'box': boxes, 'photo': photo}
+        return out

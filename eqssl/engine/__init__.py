@@ -1,0 +1,28 @@
+"""What mmengine lacks for self-supervised training: loop, hooks, optimizer wrapper, exact resume."""
+
+from eqssl.engine.hooks import (
+    CheckpointHook,
+    LogHook,
+    RuntimeInfoHook,
+    SignalHook,
+    TeacherEMAHook,
+    UnreadableImagesHook,
+)
+from eqssl.engine.loop import PretrainLoop
+from eqssl.engine.optimizers import OptimWrapper, OptimWrapperConstructor
+from eqssl.engine.runner import Runner
+from eqssl.engine.schedulers import CosineSchedule
+
+__all__ = [
+    'CheckpointHook',
+    'CosineSchedule',
+    'LogHook',
+    'OptimWrapper',
+    'OptimWrapperConstructor',
+    'PretrainLoop',
+    'Runner',
+    'RuntimeInfoHook',
+    'SignalHook',
+    'TeacherEMAHook',
+    'UnreadableImagesHook',
+]

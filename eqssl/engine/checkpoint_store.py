@@ -1,0 +1,169 @@
+"""The one writer and reader of checkpoints: atomic, checksummed, found by scanning, nothing executed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eqssl.utils.errors import UserError
+
+NAME = re.compile(r'^iter_(\d+)\.pth$')
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames and removals in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_durably(path: Path, write: Callable[[Any], None]) -> None:
+    """Write a file under a temporary name, flush it to disk, rename it, flush the folder."""
+    temporary = path.with_name(path.name + '.tmp')
+    try:
+        with open(temporary, 'wb') as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        free = shutil.disk_usage(path.parent).free >> 20
+        raise UserError(
+            f"cannot write '{path}' ({error.strerror}, {free} MiB free); earlier checkpoints are untouched: make room "
+            'and start again with --resume'
+        ) from error
+    _sync_folder(path.parent)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def hash_file_of(path: Path) -> Path:
+    """Where a checkpoint's SHA-256 stands."""
+    return path.with_name(path.name + '.sha256')
+
+
+def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
+    """Write a checkpoint and its SHA-256; a crash at any moment leaves the old files whole.
+
+    The hash is written before the checkpoint gets its name: a file without a matching hash is never resumed from.
+    """
+    staged = path.with_name(path.name + '.new')
+    _write_durably(staged, lambda file: torch.save(checkpoint, file))
+    digest = file_hash(staged)
+    _write_durably(hash_file_of(path), lambda file: file.write(f'{digest}  {path.name}\n'.encode()))
+    os.replace(staged, path)
+    _sync_folder(path.parent)
+
+
+def verify(path: Path) -> str | None:
+    """What is wrong with a checkpoint of this project, or None."""
+    side = hash_file_of(path)
+    if not side.is_file():
+        return 'its .sha256 file is missing'
+    if side.read_text().split()[:1] != [file_hash(path)]:
+        return 'its content does not match its .sha256 file (damaged or half-written)'
+    return None
+
+
+def iteration_of(path: Path) -> int:
+    """Iteration in a checkpoint's name, -1 for other files."""
+    match = NAME.match(path.name)
+    return int(match.group(1)) if match else -1
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Checkpoints of a work dir, oldest first."""
+    return sorted((p for p in folder.glob('iter_*.pth') if iteration_of(p) >= 0), key=iteration_of)
+
+
+def newest_valid(folder: Path, report: Callable[[str], None]) -> Path | None:
+    """The newest checkpoint that matches its hash; damaged ones are reported in one line each."""
+    for path in reversed(list_checkpoints(folder)):
+        problem = verify(path)
+        if problem is None:
+            return path
+        report(f'{path} is passed over: {problem}')
+    return None
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all but the newest ``keep`` checkpoints (and leftovers of interrupted writes); only after a good write."""
+    for path in list_checkpoints(folder)[:-keep]:
+        path.unlink(missing_ok=True)
+        hash_file_of(path).unlink(missing_ok=True)
+    for leftover in [*folder.glob('iter_*.pth.new'), *folder.glob('iter_*.tmp')]:
+        leftover.unlink(missing_ok=True)
+    _sync_folder(folder)
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a checkpoint as data; nothing in the file is executed.
+
+    Raises:
+        UserError: no such file, damaged, or holding more than tensors and plain values.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"checkpoint '{path}' does not exist")
+    if hash_file_of(file).is_file():
+        problem = verify(file)
+        if problem:
+            raise UserError(f"checkpoint '{path}': {problem}; use another one")
+    try:
+        checkpoint = torch.load(file, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        what = str(error).splitlines()
+        blocked = re.search(r'GLOBAL ([\w.]+)', str(error))
+        reason = f'it holds the Python object {blocked.group(1)}' if blocked else what[0][:120]
+        raise UserError(
+            f"checkpoint '{path}' cannot be read as plain data ({reason}); files with code in them are refused"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise UserError(f"checkpoint '{path}' is not a checkpoint or is truncated ({reason})") from error
+    if not isinstance(checkpoint, dict):
+        raise UserError(f"checkpoint '{path}' holds a {type(checkpoint).__name__}, not a dict")
+    return checkpoint
+
+
+def load_strictly(module: torch.nn.Module, state: dict[str, Any], source: str) -> int:
+    """Load a state dict completely or not at all.
+
+    Returns:
+        number of tensors loaded.
+
+    Raises:
+        UserError: any key missing, left over or of another shape; names the first and the counts.
+    """
+    own = module.state_dict()
+    missing = [k for k in own if k not in state]
+    extra = [k for k in state if k not in own]
+    shapes = [k for k in own if k in state and own[k].shape != state[k].shape]
+    if missing or extra or shapes:
+        if shapes:
+            key = shapes[0]
+            first = f'{key} is {tuple(state[key].shape)}, the model has {tuple(own[key].shape)}'
+        else:
+            first = f'{missing[0]} is missing' if missing else f'{extra[0]} is not in the model'
+        raise UserError(
+            f"checkpoint '{source}' does not fit model: of {len(own)} tensors {len(missing)} missing, {len(shapes)} of "
+            f'another shape, {len(extra)} left over (first: {first}); use the config it was trained with'
+        )
+    module.load_state_dict(state, strict=True)
+    return len(own)

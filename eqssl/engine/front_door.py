@@ -1,0 +1,134 @@
+"""What happens to a config before the Runner sees it: read, checked, completed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from eqssl.utils.config_check import check_keys
+from eqssl.utils.errors import UserError
+
+
+def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
+    """A config file with command-line options merged in.
+
+    Only ``.py`` files are read; a config is code, like any script.
+
+    Raises:
+        UserError: no such file, an error inside it, or an option that does not fit.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"config '{path}' does not exist")
+    if Path(path).suffix != '.py':
+        raise UserError(f"config '{path}' is not a .py file")
+    try:
+        cfg = Config.fromfile(path)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a config file raises is the config's fault
+        raise UserError(f"config '{path}' cannot be read: {type(error).__name__}: {error}") from error
+    try:
+        cfg.merge_from_dict(options or {})
+    except (KeyError, TypeError, AssertionError, IndexError, ValueError) as error:
+        raise UserError(f'--cfg-options does not fit the config: {error}') from error
+    return cfg
+
+
+def sources(node: Any) -> Iterator[dict]:
+    """All configs of image sources in a config."""
+    if isinstance(node, dict):
+        if node.get('type') in ('eqssl.ImageFolder', 'eqssl.ArrayImages'):
+            yield node
+        for value in list(node.values()):
+            yield from sources(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from sources(value)
+
+
+def complete(cfg: Config) -> None:
+    """Fill in what follows from other keys: data root, seeds, loader defaults, the distributed wrapper."""
+    for source in sources(cfg._cfg_dict):
+        if 'data_root' not in source:
+            if cfg.get('data_root') is None:
+                raise UserError('data_root is not set; give it with --cfg-options data_root=/path/to/images')
+            source['data_root'] = cfg.data_root
+    randomness = cfg.setdefault('randomness', {})
+    if randomness.get('seed') is None:
+        randomness['seed'] = 0
+    loader = cfg.train_dataloader
+    loader.setdefault('sampler', {'type': 'eqssl.PositionSampler'})
+    loader.setdefault('collate_fn', {'type': 'eqssl.collate_views'})
+    loader.setdefault('num_workers', 0)
+    loader.setdefault('pin_memory', torch.cuda.is_available())
+    loader['drop_last'] = True
+    if loader.num_workers > 0:
+        loader.setdefault('persistent_workers', True)
+    loader.dataset['seed'] = randomness['seed']
+    for scheduler in cfg.param_scheduler if isinstance(cfg.param_scheduler, list) else [cfg.param_scheduler]:
+        if scheduler.get('type') == 'eqssl.CosineSchedule' and scheduler.get('by_epoch', True):
+            scheduler['by_epoch'] = scheduler['convert_to_iter_based'] = True
+    device_ids = [int(os.environ.get('LOCAL_RANK', 0))] if torch.cuda.is_available() else None
+    cfg.setdefault(
+        'model_wrapper_cfg',
+        {
+            'type': 'MMDistributedDataParallel',
+            'device_ids': device_ids,
+            'broadcast_buffers': False,
+            'gradient_as_bucket_view': True,
+        },
+    )
+
+
+def check_work_dir(path: str) -> None:
+    """Create the work dir and write to it once, before hours of training end in a failed save."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        probe = Path(path) / f'.writable.{os.getpid()}'
+        probe.write_text('')
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"work dir '{path}' is not writable ({error.strerror}); choose one with --work-dir") from error
+
+
+def check_model(cfg: Config) -> None:
+    """Build the model without memory, so that widths that do not fit are found before the launch."""
+    from eqssl.registry import MODELS
+
+    with torch.device('meta'):
+        MODELS.build(cfg.model)
+
+
+def check_data(cfg: Config, ranks: int) -> int:
+    """Open the data; returns the number of images."""
+    from eqssl.registry import DATASETS
+
+    images = len(DATASETS.build(cfg.train_dataloader.dataset))
+    batch = cfg.train_dataloader.get('batch_size', 1)
+    if batch < 1:
+        raise UserError(f'train_dataloader.batch_size={batch} must be at least 1')
+    if images < ranks:
+        raise UserError(f'{ranks} ranks, but data_root holds {images} images; start at most {images} ranks')
+    return images
+
+
+def open_front_door(path: str, options: dict[str, Any] | None = None) -> Config:
+    """Read, check and complete a config; the only way in for every tool."""
+    cfg = read_config(path, options)
+    scope = cfg.get('default_scope', 'mmpretrain')
+    DefaultScope.get_instance('eqssl-front-door', scope_name=scope)
+    import eqssl.augment
+    import eqssl.datasets
+    import eqssl.engine
+    import eqssl.evaluation
+    import eqssl.models  # noqa: F401  (fills the registries)
+
+    check_keys(cfg._cfg_dict)
+    complete(cfg)
+    return cfg

@@ -1,0 +1,17 @@
+"""Hooks: one small file each."""
+
+from eqssl.engine.hooks.checkpoint import CheckpointHook
+from eqssl.engine.hooks.log import LogHook
+from eqssl.engine.hooks.runtime_info import RuntimeInfoHook
+from eqssl.engine.hooks.signals import SignalHook
+from eqssl.engine.hooks.teacher_ema import TeacherEMAHook
+from eqssl.engine.hooks.unreadable import UnreadableImagesHook
+
+__all__ = [
+    'CheckpointHook',
+    'LogHook',
+    'RuntimeInfoHook',
+    'SignalHook',
+    'TeacherEMAHook',
+    'UnreadableImagesHook',
+]

@@ -1,0 +1,59 @@
+"""SIGTERM and SIGUSR1: finish the iteration, save together, exit so that a scheduler can requeue."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+
+from eqssl.registry import HOOKS
+from eqssl.utils import dist
+
+EXIT_REQUEUE = 75  # EX_TEMPFAIL: try again later
+
+
+@HOOKS.register_module()
+class SignalHook(Hook):
+    """The handler only sets a flag; at the step boundary all ranks agree, the checkpoint hook saves, the run stops.
+
+    On several ranks the agreement is a small host-side reduction every ``interval`` iterations; on one rank it costs
+    nothing. tools/train.py exits with code 75 when ``runner.interrupted`` is set.
+
+    Args:
+        interval: iterations between agreements on several ranks.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, interval: int = 5) -> None:
+        self.interval = max(1, interval)
+        self.received = 0
+
+    def before_run(self, runner: Any) -> None:
+        """Install the handlers; a signal before the first iteration counts as well."""
+        runner.interrupted = False
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: Any) -> None:
+        self.received = number
+
+    def _agreed(self, done: int) -> bool:
+        if dist.world_size() == 1:
+            return self.received != 0
+        if done % self.interval:
+            return False
+        return dist.all_reduce_sum(torch.tensor([float(self.received != 0)])).item() > 0
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Stop if any rank was told to."""
+        done = runner.iter + 1
+        if done == runner.max_iters or not self._agreed(done):
+            return
+        hook = next(h for h in runner.hooks if type(h).__name__ == 'CheckpointHook')
+        hook.save(runner, done)
+        runner.logger.info(f'signal received: saved after iteration {done}, stopping; continue with --resume')
+        runner.interrupted = True
+        runner.train_loop.stop_training = True

@@ -1,0 +1,60 @@
+"""From parsed flags to a finished run."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from eqssl.engine.front_door import check_data, check_model, check_work_dir, open_front_door
+from eqssl.engine.hooks.signals import EXIT_REQUEUE
+from eqssl.registry import RUNNERS
+from eqssl.utils import dist
+from eqssl.utils.errors import UserError
+
+
+def apply_flags(cfg: Config, args: Any) -> None:
+    """Command-line flags into config keys."""
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    cfg.launcher = args.launcher
+    if args.amp:
+        cfg.optim_wrapper['precision'] = 'bf16'
+    if args.resume is not None:
+        cfg.resume = True
+        if args.resume != 'auto':
+            cfg.load_from = args.resume
+    if args.auto_scale_lr:
+        if not cfg.get('auto_scale_lr') or 'base_batch_size' not in cfg.auto_scale_lr:
+            raise UserError('--auto-scale-lr needs the config key auto_scale_lr=dict(base_batch_size=...)')
+        cfg.auto_scale_lr['enable'] = True
+
+
+def run_training(args: Any) -> int:
+    """Train as ``tools/train.py`` is told.
+
+    Returns:
+        exit code: 0, or 75 where a signal stopped the run after it had saved.
+    """
+    warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
+    cfg = open_front_door(args.config, args.cfg_options)
+    apply_flags(cfg, args)
+    check_work_dir(cfg.work_dir)
+    if args.check is not None:
+        check_model(cfg)
+        print(f'{args.config}: checked, {check_data(cfg, args.check)} images for {args.check} rank(s)')
+        return 0
+    timeout = (cfg.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout', 1800)
+    dist.init_from_launcher(args.launcher, float(timeout))
+    runner = RUNNERS.build(cfg)
+    try:
+        runner.train()
+    finally:
+        if torch.distributed.is_initialized() and getattr(runner, 'interrupted', False):
+            dist.barrier()
+    return EXIT_REQUEUE if getattr(runner, 'interrupted', False) else 0

@@ -1,0 +1,155 @@
+"""mmengine's Runner with an exact and safe resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner as MMRunner
+
+from eqssl.engine.checkpoint_store import load_strictly, newest_valid, read_checkpoint, write_checkpoint
+from eqssl.engine.random_state import get_random_state, set_random_state
+from eqssl.registry import RUNNERS
+from eqssl.utils import dist
+from eqssl.utils.errors import UserError
+from eqssl.version import __version__
+
+
+@RUNNERS.register_module()
+class Runner(MMRunner):
+    """Runs pre-training. Only loading, resuming and the environment log differ from mmengine's Runner.
+
+    ``resume`` finds the newest checkpoint that matches its checksum by scanning the work dir, loads it strictly as
+    data (mmengine's own resume is not strict and evaluates text from the file), and continues bit for bit: position,
+    weights, optimizer, schedules, hooks and the random states of every rank.
+    """
+
+    random_states: list[dict[str, Any]] | None = None
+
+    @property
+    def bare_model(self) -> Any:
+        """The model without a distributed wrapper."""
+        return self.model.module if is_model_wrapper(self.model) else self.model
+
+    @property
+    def global_batch(self) -> int:
+        """Images per iteration over all ranks."""
+        return int(self.train_dataloader.batch_size or 1) * self.world_size
+
+    def _log_env(self, env_cfg: dict) -> None:
+        """Two lines; the whole config stands in the work dir."""
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else f'CPU, {torch.get_num_threads()} threads'
+        self.logger.info(f'eqssl {__version__}, torch {torch.__version__}, {device}, {self.world_size} rank(s)')
+        self.logger.info(f'work dir {self.work_dir}, seed {self.seed}')
+
+    def load_or_resume(self) -> None:
+        """Resume or load weights, once."""
+        if self._has_loaded:
+            return
+        if self._resume:
+            path = self._load_from or newest_valid(Path(self.work_dir), self.logger.warning)
+            path = dist.broadcast_object(path)
+            if path is None:
+                self.logger.info(f'--resume: no checkpoint in {self.work_dir} yet, starting at iteration 0')
+            else:
+                self.resume_from(path)
+        elif self._load_from is not None:
+            count = load_strictly(self.bare_model, self._state_of(self._load_from), self._load_from)
+            self.logger.info(f'loaded {count} of {count} tensors from {self._load_from}')
+        self._has_loaded = True
+
+    @staticmethod
+    def _state_of(path: str | Path) -> dict[str, Any]:
+        checkpoint = read_checkpoint(path)
+        if 'state_dict' not in checkpoint:
+            raise UserError(f"checkpoint '{path}' has no state_dict (its keys: {', '.join(list(checkpoint)[:5])})")
+        return checkpoint['state_dict']
+
+    # -- what a checkpoint is ------------------------------------------------------------------------------------
+
+    def collect(self, iteration: int) -> dict[str, Any]:
+        """Everything that the future of the run depends on, after ``iteration`` iterations; called on every rank."""
+        random_states = dist.gather_objects(get_random_state())
+        hooks = dist.gather_objects({name: hook.state_dict() for name, hook in self._stateful_hooks().items()})
+        return {
+            'meta': {
+                'iter': iteration,
+                'consumed_samples': iteration * self.global_batch,
+                'global_batch': self.global_batch,
+                'world_size': self.world_size,
+                'seed': self.seed,
+                'eqssl_version': __version__,
+                'torch_version': str(torch.__version__),
+                'cfg': self.cfg.pretty_text,
+                'experiment_name': self.experiment_name,
+            },
+            'state_dict': {k: v.detach().cpu() for k, v in self.bare_model.state_dict().items()},
+            'optimizer': self.optim_wrapper.state_dict(),
+            'param_schedulers': [self._scheduler_state(s) for s in self._schedulers()],
+            'hooks': hooks,
+            'random_states': random_states,
+        }
+
+    def save(self, iteration: int) -> Path:
+        """Write the checkpoint of an iteration; called on every rank, rank 0 writes."""
+        checkpoint = self.collect(iteration)
+        path = Path(self.work_dir) / f'iter_{iteration}.pth'
+        if dist.rank() == 0:
+            write_checkpoint(path, checkpoint)
+        dist.barrier()
+        return path
+
+    def _stateful_hooks(self) -> dict[str, Any]:
+        return {type(h).__name__: h for h in self.hooks if hasattr(h, 'state_dict')}
+
+    def _schedulers(self) -> list[Any]:
+        return list(self.param_schedulers or [])  # type: ignore[arg-type]
+
+    @staticmethod
+    def _scheduler_state(scheduler: Any) -> dict[str, Any]:
+        plain = (int, float, str, bool, list)
+        return {k: v for k, v in scheduler.state_dict().items() if isinstance(v, plain)}
+
+    def resume_from(self, path: str | Path) -> None:
+        """Continue from a checkpoint of this project."""
+        checkpoint = read_checkpoint(path)
+        missing = {'meta', 'state_dict', 'optimizer', 'param_schedulers', 'hooks', 'random_states'} - set(checkpoint)
+        if missing:
+            raise UserError(
+                f"checkpoint '{path}' cannot be resumed from: it has no {', '.join(sorted(missing))}; load its weights "
+                "with --cfg-options load_from=... instead"
+            )
+        meta = checkpoint['meta']
+        if meta['global_batch'] != self.global_batch:
+            raise UserError(
+                f"checkpoint '{path}' was trained with {meta['global_batch']} images per iteration, now "
+                f'{self.global_batch}; set train_dataloader.batch_size so that ranks x batch_size is the same'
+            )
+        if meta['seed'] != self.seed:
+            raise UserError(f"checkpoint '{path}' has seed {meta['seed']}, now {self.seed}; set randomness.seed")
+        load_strictly(self.bare_model, checkpoint['state_dict'], str(path))
+        self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+        for scheduler, state in zip(self._schedulers(), checkpoint['param_schedulers'], strict=True):
+            scheduler.load_state_dict(state)
+        same_ranks = meta['world_size'] == self.world_size
+        states = checkpoint['hooks'][dist.rank() if same_ranks else 0]
+        for name, hook in self._stateful_hooks().items():
+            if name in states:
+                hook.load_state_dict(states[name])
+        self.train_loop.resume_at(meta['iter'])  # type: ignore[attr-defined]
+        if same_ranks:
+            self.random_states = checkpoint['random_states']
+        else:
+            self.logger.warning(
+                f'{meta["world_size"]} ranks wrote the checkpoint, now {self.world_size}: views stay the same, drop '
+                'path and dropout draw anew'
+            )
+        self.logger.info(f'resumed from {path} after iteration {meta["iter"]}')
+
+    def restore_random_state(self) -> None:
+        """Called at the first iteration: building the data loader has drawn from the generators in between."""
+        if self.random_states is not None:
+            set_random_state(self.random_states[dist.rank()])
+            self.random_states = None

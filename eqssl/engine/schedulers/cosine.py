@@ -1,0 +1,67 @@
+"""Warm-up and cosine in closed form: a function of the iteration, so resume needs no hidden state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.optim import _ParamScheduler
+
+from eqssl.registry import PARAM_SCHEDULERS
+from eqssl.utils.errors import UserError
+from eqssl.utils.progress import cosine
+
+
+@PARAM_SCHEDULERS.register_module()
+class CosineSchedule(_ParamScheduler):
+    """Linear warm-up, then half a cosine, for any key of the parameter groups.
+
+    Args:
+        optimizer: an optimizer (wrapper).
+        param_name: 'lr', 'weight_decay', ...
+        final: value at the end (absolute).
+        warmup: epochs (``by_epoch``) or iterations of linear rise from ``warmup_start`` times the base value.
+        warmup_start: factor at the first iteration.
+        by_epoch: whether ``warmup`` and ``end`` count epochs; the value changes every iteration in any case.
+        end: length of the schedule; the Runner fills in the length of the run.
+        epoch_length: iterations per epoch; the Runner fills it in.
+
+    Groups whose base value is 0 (no weight decay on norms and biases) stay at 0.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        param_name: str = 'lr',
+        final: float = 0.0,
+        warmup: float = 0,
+        warmup_start: float = 0.0,
+        by_epoch: bool = True,
+        end: int = 1,
+        epoch_length: int = 1,
+        last_step: int = -1,
+        verbose: bool = False,
+    ) -> None:
+        unit = max(1, epoch_length) if by_epoch else 1
+        self.total, self.warmup_iters = int(end * unit), int(warmup * unit)
+        self.final, self.warmup_start = final, warmup_start
+        if self.warmup_iters >= self.total > 1:
+            raise UserError(
+                f'param_scheduler: warmup={warmup} is not shorter than the run ({end} {"epochs" if by_epoch else "its"})'
+            )
+        super().__init__(optimizer, param_name, 0, self.total + 2, last_step, by_epoch=False, verbose=verbose)
+
+    @classmethod
+    def build_iter_from_epoch(cls, *args: Any, **kwargs: Any) -> CosineSchedule:
+        """mmengine's ``convert_to_iter_based`` asks for this; the schedule is per iteration already."""
+        return cls(*args, **kwargs)
+
+    def value(self, base: float, step: int) -> float:
+        """Value at an iteration, from the base value."""
+        if base == 0:
+            return 0.0
+        if step < self.warmup_iters:
+            return base * (self.warmup_start + (1 - self.warmup_start) * step / self.warmup_iters)
+        return cosine(base, self.final, (step - self.warmup_iters) / max(1, self.total - self.warmup_iters))
+
+    def _get_value(self) -> list[float]:
+        return [self.value(base, self.last_step) for base in self.base_values]

@@ -1,0 +1,5 @@
+"""Necks: from tokens to an invariant and an equivariant part."""
+
+from eqssl.models.necks.split_neck import SplitNeck
+
+__all__ = ['SplitNeck']

@@ -1,0 +1,241 @@
+"""The one algorithm class: base method (head), split (neck), any auxiliary tasks, on any backbone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn as nn
+from mmengine.logging import print_log
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
+from eqssl.models.heads.base import BaseHead, HeadInput
+from eqssl.models.teacher import EMATeacher
+from eqssl.registry import MODELS
+from eqssl.structures import Tokens, Views
+from eqssl.utils.errors import UserError
+from eqssl.utils.progress import Progress, cosine
+
+
+def _build(value: Any) -> Any:
+    return MODELS.build(value) if isinstance(value, dict) else value
+
+
+@MODELS.register_module()
+class SSLPretrainer(BaseModel):
+    """views -> backbone -> neck -> head (invariance) and auxiliary tasks (equivariance) -> dict of losses.
+
+    A task with weight 0 is not built, and a neck that nobody then reads neither: what remains is the base method, bit
+    for bit.
+
+    Args:
+        backbone: config or module: ``forward(groups, masks, blocks) -> list[Tokens]``, with ``embed_dims``.
+        head: config or module, a :class:`BaseHead`.
+        neck: config or module that splits features (:class:`SplitNeck`), or None.
+        auxiliary: name -> config of a task with its ``weight`` (default 1).
+        data_preprocessor: config or module; default :class:`ViewAugmenter`.
+        init_cfg: mmengine's.
+    """
+
+    def __init__(
+        self,
+        backbone: dict | nn.Module,
+        head: dict | nn.Module,
+        neck: dict | nn.Module | None = None,
+        auxiliary: dict[str, dict] | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(_build(data_preprocessor or {'type': 'eqssl.ViewAugmenter'}), init_cfg)
+        self.backbone = _build(backbone)
+        self.head: BaseHead = _build(head)
+        self.progress = Progress()
+        self.weights, configs = self._active(auxiliary or {})
+        neck = _build(neck)
+        if neck is not None and neck.kind == 'head_logits':
+            self.head.reserve_columns(neck.equi_dims)
+        if neck is not None and not configs and neck.head_makes_invariant:
+            neck = None
+        self._check_widths(neck)
+        self.teacher: EMATeacher | None = None
+        if self.head.needs_teacher:
+            sees_neck = neck is not None and not neck.head_makes_invariant
+            self.teacher = EMATeacher(self.backbone, self.head.projector, neck if sees_neck else None)
+        self.neck = neck
+        self.auxiliary = nn.ModuleDict()
+        for name, config in configs.items():
+            self._add_task(name, config)
+        if not self.head.needs_masks and hasattr(self.backbone, 'mask_token'):
+            self.backbone.mask_token.requires_grad_(False)
+
+    @staticmethod
+    def _active(auxiliary: dict[str, dict]) -> tuple[dict[str, float], dict[str, dict]]:
+        """Weights and configs of the tasks whose weight is not 0."""
+        weights, configs = {}, {}
+        for name, config in auxiliary.items():
+            if config is None:  # config inheritance switches a task off with auxiliary.name=None
+                continue
+            weight = float(config.get('weight', 1.0))
+            if weight < 0:
+                raise UserError(f'model.auxiliary.{name}.weight={weight} is negative')
+            if weight == 0:
+                print_log(f'auxiliary task {name} has weight 0 and is not built', 'current')
+                continue
+            weights[name] = weight
+            configs[name] = {k: v for k, v in config.items() if k != 'weight'}
+        return weights, configs
+
+    def _check_widths(self, neck: Any) -> None:
+        """Widths that must agree, named by their config keys."""
+        width = self.backbone.embed_dims
+        seen = width if neck is None or neck.head_input_channels is None else neck.head_input_channels
+        wanted = getattr(self.head, 'in_channels', seen)
+        if wanted != seen:
+            raise UserError(f'model.head.in_channels={wanted}, but it sees features of width {seen}; set it to {seen}')
+        if neck is not None and neck.projection is not None and neck.projection.in_features != width:
+            raise UserError(
+                f'model.neck.in_channels={neck.projection.in_features}, but model.backbone is {width} wide; '
+                f'set it to {width}'
+            )
+        if neck is not None and neck.kind == 'linear' and neck.head_makes_invariant:
+            out = getattr(self.head, 'out_dim', neck.inv_dims)
+            if out != neck.inv_dims:
+                raise UserError(
+                    f'model.head.out_dim={out}, but model.neck leaves out_channels - equi_dims = {neck.inv_dims} '
+                    f'invariant columns to the head; set out_dim={neck.inv_dims}'
+                )
+
+    def _add_task(self, name: str, config: dict) -> None:
+        task: AuxiliaryTask = MODELS.build(config)
+        if task.needs_equivariant and self.neck is None:
+            raise UserError(
+                f"model.auxiliary.{name} reads equivariant features; add neck=dict(type='eqssl.SplitNeck', "
+                'in_channels=..., equi_dims=...)'
+            )
+        grid = getattr(self.backbone, 'patch_resolution', (1, 1))[0]
+        image = getattr(self.backbone, 'img_size', (224, 224))[0]
+        equi = None if self.neck is None else self.neck.equi_dims
+        task.setup(name, ModelInfo(self.backbone.embed_dims, equi, grid, image))
+        self.auxiliary[name] = task
+        self.data_preprocessor.view_transforms.append(task.transform_views)
+
+    def init_weights(self) -> None:
+        """Initialize the student, then make the teacher equal to it."""
+        super().init_weights()
+        if self.teacher is not None:
+            self.teacher.copy_from(self)
+
+    # -- modes ---------------------------------------------------------------------------------------------------
+
+    def forward(self, views: Views | None = None, inputs: Tensor | None = None, mode: str = 'tensor') -> Any:
+        """One of three modes.
+
+        Args:
+            views: of the data preprocessor, for 'loss'.
+            inputs: normalized images ``[n, 3, S, S]``, for 'tensor' and 'predict'.
+            mode: 'loss' (dict of device scalars), 'tensor' (:class:`Tokens`), 'predict' (dict of features: ``cls``
+                ``[n, D]``, ``patch`` ``[n, N, D]`` and, with a neck, ``inv`` ``[n, I]``, ``equi`` ``[n, N, E]``).
+        """
+        if mode == 'loss':
+            assert views is not None
+            return self.loss(views)
+        assert inputs is not None
+        if mode == 'tensor':
+            return self.backbone([inputs])[0]
+        if mode == 'predict':
+            return self.predict(inputs)
+        raise ValueError(f"mode '{mode}' is none of 'loss', 'tensor', 'predict'")
+
+    def encode(self, views: Views) -> Step:
+        """Student tokens of all size groups: one backbone call per size."""
+        names = list(views.crops)
+        masked = self.head.needs_masks and views.masks is not None
+        masks = [views.masks.grid if masked and n == self.head.teacher_group else None for n in names]  # type: ignore
+        blocks = self.neck.blocks if self.neck is not None else ()
+        tokens = dict(zip(names, self.backbone([views.crops[n] for n in names], masks, blocks), strict=True))
+        cache: dict[str, Tensor] = {}
+
+        def equivariant(group: str) -> Tensor:
+            if group not in cache:
+                cache[group] = self.neck.equivariant(tokens[group].patch, tokens[group].blocks, self.head)
+            return cache[group]
+
+        return Step(views, tokens, equivariant)
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """All losses and monitored values of one batch; nothing is read back to the host."""
+        if self.head.needs_masks and views.masks is None:
+            raise UserError(
+                f'model.head {type(self.head).__name__} needs masks; add mask=dict(type=eqssl.PatchMask, ...) to '
+                'train_dataloader.dataset'
+            )
+        step = self.encode(views)
+        student = self._select(step.tokens, views, self.neck)
+        taught = self._teach(views) if self.teacher is not None else None
+        projector = self.teacher.projector if self.teacher is not None else None
+        out, monitors = self.head.loss(student, taught, projector, views, self.progress)
+        for name, task in self.auxiliary.items():
+            value, extra = task.loss(step)
+            out[f'loss_{name}'] = self.weights[name] * value
+            monitors.update({f'{name}_{key}': item for key, item in extra.items()})
+        out.update({key: value.detach() for key, value in monitors.items()})
+        return out
+
+    def _select(self, tokens: dict[str, Tokens], views: Views, neck: Any, all_patches: bool = False) -> HeadInput:
+        """The tokens that the head reads, through the neck's invariant part."""
+
+        def invariant(x: Tensor) -> Tensor:
+            return x if neck is None else neck.invariant(x)
+
+        chosen = HeadInput({name: invariant(t.cls) for name, t in tokens.items()})
+        if self.head.needs_masks:
+            patch = tokens[self.head.teacher_group].patch
+            if all_patches:
+                chosen.patch = invariant(patch)
+            else:
+                assert views.masks is not None
+                chosen.masked = invariant(patch.flatten(0, 1)[views.masks.index])
+        return chosen
+
+    @torch.no_grad()
+    def _teach(self, views: Views) -> HeadInput:
+        """Teacher tokens of the unmasked crops of its group."""
+        assert self.teacher is not None
+        group = self.head.teacher_group
+        tokens = {group: self.teacher.backbone([views.crops[group]])[0]}
+        neck = self.teacher.neck if self.teacher.neck is not None else None
+        return self._select(tokens, views, neck, self.head.needs_all_teacher_patches)
+
+    def predict(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Features of normalized images, see :meth:`forward`; ``inv`` is the base head's bottleneck or the neck's part."""
+        blocks = self.neck.blocks if self.neck is not None else ()
+        tokens: Tokens = self.backbone([inputs], None, blocks)[0]
+        features = {'cls': tokens.cls, 'patch': tokens.patch}
+        if self.neck is not None:
+            features['equi'] = self.neck.equivariant(tokens.patch, tokens.blocks, self.head)
+            features['inv'] = (
+                self.head.projector['cls'].embed(tokens.cls)  # type: ignore[index]
+                if self.neck.head_makes_invariant
+                else self.neck.invariant(tokens.cls)
+            )
+        return features
+
+    # -- the step around it --------------------------------------------------------------------------------------
+
+    def frozen_parameters(self) -> list[nn.Parameter]:
+        """Parameters that take no gradient at the present progress (last layer of the head)."""
+        frozen = self.progress.epoch < self.head.freeze_last_layer_epochs
+        return self.head.last_layer_parameters() if frozen else []
+
+    def after_step(self, finite: Tensor | None) -> None:
+        """Called once per real optimizer step: the teacher follows, centers move.
+
+        Args:
+            finite: device bool, False where the step was skipped for a non-finite gradient.
+        """
+        if self.teacher is not None:
+            momentum = cosine(self.head.momentum, 1.0, self.progress.fraction)
+            self.teacher.update(self, momentum, finite)
+        self.head.after_step(finite)

@@ -1,0 +1,68 @@
+"""The EMA teacher inside the model."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+
+class EMATeacher(nn.Module):
+    """A copy of backbone, projector and (where the head sees it) neck that follows the student.
+
+    It has no gradient, always runs in eval mode (no drop path, as iBOT and DINO), and is saved with the model.
+    """
+
+    def __init__(self, backbone: nn.Module, projector: nn.Module, neck: nn.Module | None = None) -> None:
+        super().__init__()
+        self.backbone = copy.deepcopy(backbone)
+        self.projector = copy.deepcopy(projector)
+        self.neck = copy.deepcopy(neck)
+        self.requires_grad_(False)
+        self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
+
+    def train(self, mode: bool = True) -> EMATeacher:
+        """The teacher stays in eval mode."""
+        return super().train(False)
+
+    def _find_pairs(self, student: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+        """(teacher tensors, student tensors), found once."""
+        if self._pairs is None:
+            modules = [('backbone', student.backbone), ('projector', student.head.projector)]
+            if self.neck is not None:
+                modules.append(('neck', student.neck))
+            mine, theirs = [], []
+            for name, module in modules:
+                own = dict(getattr(self, name).named_parameters())
+                for key, parameter in module.named_parameters():
+                    mine.append(own[key].data)
+                    theirs.append(parameter.data)
+            self._pairs = (mine, theirs)
+        return self._pairs
+
+    @torch.no_grad()
+    def copy_from(self, student: nn.Module) -> None:
+        """Set every parameter and buffer to the student's."""
+        self._pairs = None
+        mine, theirs = self._find_pairs(student)
+        torch._foreach_copy_(mine, theirs)
+        self._pairs = None  # tensors may still move to another device
+
+    @torch.no_grad()
+    def update(self, student: nn.Module, momentum: float, finite: Tensor | None) -> None:
+        """teacher += (1 - momentum) (student - teacher), in a handful of calls and without a host read.
+
+        Args:
+            student: the model with ``backbone``, ``head`` and ``neck``.
+            momentum: in [0, 1].
+            finite: device bool; where False nothing moves. None means True.
+        """
+        mine, theirs = self._find_pairs(student)
+        if finite is None:
+            torch._foreach_lerp_(mine, theirs, 1 - momentum)
+            return
+        step = torch._foreach_sub(theirs, mine)
+        torch._foreach_mul_(step, finite.to(mine[0].dtype) * (1 - momentum))
+        torch._foreach_add_(mine, step)

@@ -1,0 +1,94 @@
+"""The few collectives that losses and hooks need; counted, and exact no-ops on one rank."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as torch_dist
+from mmengine.dist import get_dist_info
+from torch import Tensor
+
+from eqssl.utils import counters
+from eqssl.utils.errors import UserError
+
+
+def world_size() -> int:
+    """Number of ranks."""
+    return get_dist_info()[1]
+
+
+def rank() -> int:
+    """Number of this rank."""
+    return get_dist_info()[0]
+
+
+def all_reduce_sum(x: Tensor) -> Tensor:
+    """Sum over ranks, without gradient."""
+    if world_size() > 1:
+        counters.count('collectives')
+        torch_dist.all_reduce(x)
+    return x
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """Every rank's (small) object, on every rank."""
+    if world_size() == 1:
+        return [value]
+    counters.count('collectives')
+    gathered: list[Any] = [None] * world_size()
+    torch_dist.all_gather_object(gathered, value)
+    return gathered
+
+
+def broadcast_object(value: Any) -> Any:
+    """Rank 0's object, on every rank."""
+    if world_size() == 1:
+        return value
+    box = [value]
+    torch_dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def barrier() -> None:
+    """Wait for every rank."""
+    if world_size() > 1:
+        torch_dist.barrier()
+
+
+def init_from_launcher(launcher: str, timeout_s: float = 1800.0) -> None:
+    """Create the process group before the Runner does: mmengine's launchers call CUDA even for gloo.
+
+    Args:
+        launcher: 'pytorch' (torchrun sets RANK, WORLD_SIZE, ...) or 'slurm' (srun sets SLURM_*).
+        timeout_s: a rank that waits longer in a collective gives up.
+    """
+    if launcher == 'none' or torch_dist.is_initialized():
+        return
+    if launcher == 'slurm':
+        _slurm_to_torchrun()
+    missing = [k for k in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT') if k not in os.environ]
+    if missing:
+        raise UserError(
+            f'--launcher {launcher}: {", ".join(missing)} not set; start with tools/dist_train.sh or tools/slurm_train.sh'
+        )
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
+    torch_dist.init_process_group(
+        'cpu:gloo,cuda:nccl' if cuda else 'gloo', timeout=timedelta(seconds=timeout_s)
+    )
+
+
+def _slurm_to_torchrun() -> None:
+    """Environment of torchrun from that of srun; the port comes from the job id, so that jobs on one node differ."""
+    env = os.environ
+    if 'SLURM_PROCID' not in env:
+        raise UserError('--launcher slurm outside of srun (SLURM_PROCID is not set); use tools/slurm_train.sh')
+    env['RANK'], env['WORLD_SIZE'] = env['SLURM_PROCID'], env['SLURM_NTASKS']
+    env['LOCAL_RANK'] = env.get('SLURM_LOCALID', '0')
+    env.setdefault('MASTER_PORT', str(20000 + int(env.get('SLURM_JOB_ID', '0')) % 20000))
+    if 'MASTER_ADDR' not in env:
+        raise UserError('--launcher slurm: MASTER_ADDR is not set; tools/slurm_train.sh sets it to the first node')

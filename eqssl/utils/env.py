@@ -1,0 +1,134 @@
+"""Environment check: names what is wrong with an installation and the command that mends it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata as metadata
+import warnings
+from dataclasses import dataclass
+
+# Upstream OpenMMLab packages own the same import folders as the maintained continuation and silently overwrite it.
+SHADOWING = {
+    'mmengine': 'onedl-mmengine',
+    'mmengine-lite': 'onedl-mmengine',
+    'mmcv': 'onedl-mmcv',
+    'mmcv-lite': 'onedl-mmcv',
+    'mmcv-full': 'onedl-mmcv',
+    'mmpretrain': 'onedl-mmpretrain',
+    'mmcls': 'onedl-mmpretrain',
+    'mmsegmentation': 'onedl-mmsegmentation',
+    'mmdet': 'onedl-mmdetection',
+}
+TORCHVISION_FOR_TORCH = {
+    '2.10': '0.25', '2.11': '0.26', '2.12': '0.27', '2.13': '0.28',
+}  # fmt: skip
+CORE = ('torch', 'torchvision', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain', 'numpy', 'Pillow')
+OPTIONAL = ('onedl-mmsegmentation', 'onedl-mmdetection', 'timm', 'heat')
+
+
+@dataclass
+class Finding:
+    """One line of the check: ``level`` is 'ok', 'note' or 'error'; ``mend`` is a command or empty."""
+
+    level: str
+    what: str
+    mend: str = ''
+
+
+def version_of(name: str) -> str | None:
+    """Installed version of a distribution, or None."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def shadowed_packages() -> list[str]:
+    """Upstream packages that lie over the onedl ones."""
+    return [name for name in SHADOWING if version_of(name) is not None]
+
+
+def refuse_shadowed_packages() -> None:
+    """Raise ImportError when an upstream OpenMMLab package lies over the onedl one."""
+    bad = shadowed_packages()
+    if bad:
+        forks = sorted({SHADOWING[name] for name in bad})
+        raise ImportError(
+            f'{", ".join(bad)} and {", ".join(forks)} own the same import folders and overwrite each other. Mend: '
+            f'pip uninstall -y {" ".join(bad)} && pip install --force-reinstall --no-deps {" ".join(forks)}'
+        )
+
+
+def _check_torch() -> list[Finding]:
+    torch, vision = version_of('torch'), version_of('torchvision')
+    if torch is None or vision is None:
+        return []  # reported as missing already
+    minor = '.'.join(torch.split('.')[:2])
+    wanted = TORCHVISION_FOR_TORCH.get(minor)
+    findings = []
+    if tuple(int(x) for x in minor.split('.')) < (2, 10):
+        findings.append(
+            Finding('error', f'torch {torch}: its weights_only loader has known holes', 'pip install "torch>=2.10"')
+        )
+    if wanted and not vision.startswith(wanted):
+        mend = f'pip install "torchvision=={wanted}.*"'
+        findings.append(Finding('error', f'torch {torch} needs torchvision {wanted}, found {vision}', mend))
+    return findings
+
+
+def _check_imports() -> list[Finding]:
+    findings = []
+    for module, mend in (
+        ('torchvision', 'install torch and torchvision from the same source, in the pair that requirements/ names'),
+        ('cv2', 'pip uninstall -y opencv-python && pip install --force-reinstall opencv-python-headless'),
+    ):
+        try:
+            importlib.import_module(module)
+        except (ImportError, OSError, RuntimeError) as error:
+            findings.append(Finding('error', f'import {module} fails: {error}', mend))
+    return findings
+
+
+def _check_mmcv_ops() -> Finding:
+    """mmcv's compiled ops are needed by mmdet alone."""
+    needed = version_of('onedl-mmdetection') is not None
+    build = (
+        'CFLAGS="-g0 -O1" CXXFLAGS="-g0 -O1" MAX_JOBS=2 pip install --no-build-isolation --no-cache-dir '
+        '--no-deps --force-reinstall onedl-mmcv==2.3.6'
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            importlib.import_module('mmcv._ext')
+    except ImportError:
+        if needed:
+            return Finding('error', 'mmcv has no compiled ops, and mmdet is installed and needs them', build)
+        return Finding('note', 'mmcv has no compiled ops: enough for pre-training and mmseg, not for mmdet', build)
+    return Finding('ok', 'mmcv has its compiled ops')
+
+
+def check_environment() -> list[Finding]:
+    """All findings, worst last; nothing is imported before the packages' metadata look right."""
+    findings = []
+    for name in CORE:
+        found = version_of(name)
+        if found is None:
+            findings.append(Finding('error', f'{name} is missing', 'make install'))
+        else:
+            findings.append(Finding('ok', f'{name} {found}'))
+    for name in OPTIONAL:
+        found = version_of(name)
+        findings.append(Finding('ok', f'{name} {found}') if found else Finding('note', f'{name} not installed'))
+    for name in shadowed_packages():
+        fork = SHADOWING[name]
+        findings.append(
+            Finding(
+                'error',
+                f'{name} {version_of(name)} lies over {fork}: both own the same import folder',
+                f'pip uninstall -y {name} && pip install --force-reinstall --no-deps {fork}',
+            )
+        )
+    findings += _check_torch() + _check_imports()
+    if not any(f.level == 'error' for f in findings):
+        findings.append(_check_mmcv_ops())
+    return sorted(findings, key=lambda f: ('ok', 'note', 'error').index(f.level))

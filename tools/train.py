@@ -1,0 +1,47 @@
+"""Pre-train a model: ``python tools/train.py CONFIG [--work-dir DIR] [--resume [FILE]] [--amp] [--cfg-options k=v]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from eqssl.utils.errors import run_cli  # noqa: E402
+
+
+def parse_args() -> argparse.Namespace:
+    """OpenMMLab's flags."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(description='Pre-train a model.')
+    parser.add_argument('config', help='config file (.py)')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go; default work_dirs/<config name>')
+    parser.add_argument(
+        '--resume', nargs='?', const='auto', metavar='FILE',
+        help='continue: from the newest valid checkpoint of the work dir, or from FILE',
+    )  # fmt: skip
+    parser.add_argument('--amp', action='store_true', help='train in bfloat16 autocast')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='scale lr by batch size (auto_scale_lr)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config keys: a.b=1 c=x')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='job launcher')
+    parser.add_argument('--check', type=int, metavar='RANKS', help='only check config and data for so many ranks')
+    parser.add_argument('--debug', action='store_true', help='show tracebacks of user errors')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Train; exit code 75 after a signal (saved, to be requeued)."""
+    args = parse_args()
+    from eqssl.engine.launch import run_training
+
+    if args.launcher != 'none':
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return run_training(args)
+
+
+if __name__ == '__main__':
+    run_cli(main)
