@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from eqssl.utils.errors import run_cli  # noqa: E402
+from eqssl.utils.errors import run_cli
 
 
 def parse_args() -> argparse.Namespace:

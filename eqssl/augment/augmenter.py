@@ -13,6 +13,7 @@ from eqssl.augment.photometric import apply_photometrics
 from eqssl.registry import MODELS
 from eqssl.structures import Masks, Views
 from eqssl.utils.errors import UserError
+from eqssl.utils.precision import float32_island
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -69,7 +70,7 @@ class ViewAugmenter(BaseDataPreprocessor):
         """Batch of :func:`collate_views` to ``dict(views=Views)``; everything in float32, whatever autocast says."""
         data = {k: v for k, v in data.items() if k != 'unreadable'}
         data = self.cast_data(data)
-        with torch.autocast(self.device.type, enabled=False):
+        with float32_island(self.device):
             views = self._views(data)
             for transform in self.view_transforms:
                 transform(views)

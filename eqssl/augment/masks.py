@@ -40,7 +40,7 @@ class PatchMask:
         if shape not in ('block', 'random'):
             raise UserError(f"mask: shape='{shape}' is neither 'block' nor 'random'")
         for r, v in zip(ratio, variance, strict=True):
-            if not (0 <= r - v and r + v <= 1):
+            if not (r - v >= 0 and r + v <= 1):
                 raise UserError(f'mask: ratio {r} +- variance {v} leaves [0, 1]')
         self.grid, self.shape, self.start_epoch = grid, shape, start_epoch
         self.ratio, self.variance = tuple(ratio), tuple(variance)

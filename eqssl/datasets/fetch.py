@@ -66,7 +66,9 @@ def _official_cifar10(folder: Path) -> Arrays:
     _check(archive, 'md5', OFFICIAL_CIFAR10_MD5)
     records: dict[str, list[np.ndarray]] = {'train': [], 'test': []}
     with tarfile.open(archive) as tar:
-        names = [f'cifar-10-batches-bin/data_batch_{i}.bin' for i in range(1, 6)] + ['cifar-10-batches-bin/test_batch.bin']
+        names = [f'cifar-10-batches-bin/data_batch_{i}.bin' for i in range(1, 6)] + [
+            'cifar-10-batches-bin/test_batch.bin'
+        ]
         for name in names:
             member = tar.extractfile(name)
             if member is None:
@@ -144,7 +146,13 @@ def fetch_cifar10() -> Path:
             try:
                 arrays = fetch(Path(scratch))
                 _check_cifar10(arrays)
-            except (OSError, ValueError, urllib.error.URLError, subprocess.CalledProcessError, tarfile.TarError) as error:
+            except (
+                OSError,
+                ValueError,
+                urllib.error.URLError,
+                subprocess.CalledProcessError,
+                tarfile.TarError,
+            ) as error:
                 problems.append(f'{name}: {error}')
                 say(f'  not available: {error}')
                 continue

@@ -9,7 +9,12 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from eqssl.engine.front_door import check_data, check_model, check_work_dir, open_front_door
+from eqssl.engine.front_door import (
+    check_data,
+    check_model,
+    check_work_dir,
+    open_front_door,
+)
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
 from eqssl.registry import RUNNERS
 from eqssl.utils import dist

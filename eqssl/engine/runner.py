@@ -9,7 +9,12 @@ import torch
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner as MMRunner
 
-from eqssl.engine.checkpoint_store import load_strictly, newest_valid, read_checkpoint, write_checkpoint
+from eqssl.engine.checkpoint_store import (
+    load_strictly,
+    newest_valid,
+    read_checkpoint,
+    write_checkpoint,
+)
 from eqssl.engine.random_state import get_random_state, set_random_state
 from eqssl.registry import RUNNERS
 from eqssl.utils import dist
@@ -40,7 +45,9 @@ class Runner(MMRunner):
 
     def _log_env(self, env_cfg: dict) -> None:
         """Two lines; the whole config stands in the work dir."""
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else f'CPU, {torch.get_num_threads()} threads'
+        device = (
+            torch.cuda.get_device_name() if torch.cuda.is_available() else f'CPU, {torch.get_num_threads()} threads'
+        )
         self.logger.info(f'eqssl {__version__}, torch {torch.__version__}, {device}, {self.world_size} rank(s)')
         self.logger.info(f'work dir {self.work_dir}, seed {self.seed}')
 
@@ -119,7 +126,7 @@ class Runner(MMRunner):
         if missing:
             raise UserError(
                 f"checkpoint '{path}' cannot be resumed from: it has no {', '.join(sorted(missing))}; load its weights "
-                "with --cfg-options load_from=... instead"
+                'with --cfg-options load_from=... instead'
             )
         meta = checkpoint['meta']
         if meta['global_batch'] != self.global_batch:

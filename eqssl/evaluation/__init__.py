@@ -1,1 +1,9 @@
-"""Evaluation."""
+"""Evaluation on frozen features: kNN, equivariance, collapse; controls beside them."""
+
+from eqssl.evaluation.collapse import Collapse
+from eqssl.evaluation.equivariance import Equivariance
+from eqssl.evaluation.evaluator import Evaluation
+from eqssl.evaluation.feature_store import FeatureStore
+from eqssl.evaluation.knn import KNN
+
+__all__ = ['KNN', 'Collapse', 'Equivariance', 'Evaluation', 'FeatureStore']

@@ -17,6 +17,7 @@ from eqssl.registry import MODELS
 from eqssl.structures import Tokens, Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.progress import Progress, cosine
+from eqssl.utils.randomness import own_stream
 
 
 def _build(value: Any) -> Any:
@@ -53,7 +54,8 @@ class SSLPretrainer(BaseModel):
         self.head: BaseHead = _build(head)
         self.progress = Progress()
         self.weights, configs = self._active(auxiliary or {})
-        neck = _build(neck)
+        with own_stream('neck'):
+            neck = _build(neck)
         if neck is not None and neck.kind == 'head_logits':
             self.head.reserve_columns(neck.equi_dims)
         if neck is not None and not configs and neck.head_makes_invariant:
@@ -66,7 +68,8 @@ class SSLPretrainer(BaseModel):
         self.neck = neck
         self.auxiliary = nn.ModuleDict()
         for name, config in configs.items():
-            self._add_task(name, config)
+            with own_stream(name):
+                self._add_task(name, config)
         if not self.head.needs_masks and hasattr(self.backbone, 'mask_token'):
             self.backbone.mask_token.requires_grad_(False)
 
@@ -208,18 +211,25 @@ class SSLPretrainer(BaseModel):
         neck = self.teacher.neck if self.teacher.neck is not None else None
         return self._select(tokens, views, neck, self.head.needs_all_teacher_patches)
 
-    def predict(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Features of normalized images, see :meth:`forward`; ``inv`` is the base head's bottleneck or the neck's part."""
+    def predict(self, inputs: Tensor, branch: str = 'student') -> dict[str, Tensor]:
+        """Features of normalized images, see :meth:`forward`.
+
+        ``inv`` is the base head's bottleneck or the neck's invariant part; ``equi`` always goes through the student's
+        neck, for the teacher has none.
+
+        Args:
+            inputs: ``[n, 3, S, S]``.
+            branch: 'student' or 'teacher' (the student where there is no teacher).
+        """
+        source = self.teacher if branch == 'teacher' and self.teacher is not None else self
+        projector = self.head.projector if source is self else source.projector
         blocks = self.neck.blocks if self.neck is not None else ()
-        tokens: Tokens = self.backbone([inputs], None, blocks)[0]
+        tokens: Tokens = source.backbone([inputs], None, blocks)[0]
         features = {'cls': tokens.cls, 'patch': tokens.patch}
         if self.neck is not None:
             features['equi'] = self.neck.equivariant(tokens.patch, tokens.blocks, self.head)
-            features['inv'] = (
-                self.head.projector['cls'].embed(tokens.cls)  # type: ignore[index]
-                if self.neck.head_makes_invariant
-                else self.neck.invariant(tokens.cls)
-            )
+            inv = projector['cls'].embed if self.neck.head_makes_invariant else self.neck.invariant
+            features['inv'] = inv(tokens.cls)
         return features
 
     # -- the step around it --------------------------------------------------------------------------------------

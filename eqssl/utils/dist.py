@@ -77,9 +77,7 @@ def init_from_launcher(launcher: str, timeout_s: float = 1800.0) -> None:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
-    torch_dist.init_process_group(
-        'cpu:gloo,cuda:nccl' if cuda else 'gloo', timeout=timedelta(seconds=timeout_s)
-    )
+    torch_dist.init_process_group('cpu:gloo,cuda:nccl' if cuda else 'gloo', timeout=timedelta(seconds=timeout_s))
 
 
 def _slurm_to_torchrun() -> None:

@@ -8,6 +8,8 @@ bits on every device. A stream is a name, so that adding a task moves no other d
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -39,6 +41,17 @@ def sample_rng(seed: int, position: int, stream: str) -> np.random.Generator:
     """The numpy generator of one sample's stream."""
     bits = np.random.Philox(key=[sample_key(seed, position) & _MASK64, stream_id(stream)])
     return np.random.Generator(bits)
+
+
+@contextmanager
+def own_stream(stream: str) -> Iterator[None]:
+    """Initial weights inside are drawn from a stream of their own (torch's initial seed and the name).
+
+    The base method's weights are then the same with and without neck and auxiliary tasks.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(sample_key(torch.initial_seed(), stream_id(stream)) & (_MASK64 >> 1))
+        yield
 
 
 def _shift_right(x: Tensor, n: int) -> Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from eqssl.utils.errors import run_cli  # noqa: E402
+from eqssl.utils.errors import run_cli
 
 
 def main() -> int:

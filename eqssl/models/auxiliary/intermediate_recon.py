@@ -11,6 +11,7 @@ from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
+from eqssl.utils.precision import float32_island
 
 
 def path_targets(path: Path, images: Tensor, theta: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -86,7 +87,7 @@ class IntermediateRecon(AuxiliaryTask):
         """Mean squared error over images, pixels and batch, in float32; monitored: its share of the targets' variance."""
         target = step.views.targets[self.name]
         images = self.reconstruct(step)
-        with torch.autocast(images.device.type, enabled=False):
+        with float32_island(images.device):
             error = (images.float() - target).square().mean()
         with torch.no_grad():
             share = error.detach() / target.var(dim=(1, 3, 4), correction=0).mean()

@@ -14,6 +14,7 @@ from eqssl.registry import MODELS
 from eqssl.structures import Tokens
 from eqssl.utils import counters
 from eqssl.utils.errors import UserError
+from eqssl.utils.precision import float32_island
 
 
 @MODELS.register_module()
@@ -97,9 +98,9 @@ class VisionTransformer(MMVisionTransformer):
         """Position embedding for a patch grid, ``[1, 1 + N, D]``."""
         if grid == tuple(self.patch_resolution):
             return self.pos_embed
-        with torch.autocast(self.pos_embed.device.type, enabled=False), torch.no_grad():
+        with float32_island(self.pos_embed.device), torch.no_grad():
             matrix = self._resize_matrix(grid, self.pos_embed)
-        with torch.autocast(self.pos_embed.device.type, enabled=False):
+        with float32_island(self.pos_embed.device):
             patch = matrix @ self.pos_embed[0, 1:]
         return torch.cat([self.pos_embed[:, :1], patch[None]], dim=1)
 

@@ -10,10 +10,15 @@ from torch import Tensor
 from eqssl.models.heads.base import BaseHead, HeadInput
 from eqssl.models.heads.center import Center, update_centers
 from eqssl.models.heads.projector import Projector
-from eqssl.models.losses import cls_cross_entropy, patch_cross_entropy, teacher_probabilities
+from eqssl.models.losses import (
+    cls_cross_entropy,
+    patch_cross_entropy,
+    teacher_probabilities,
+)
 from eqssl.registry import MODELS
 from eqssl.structures import Masks, Views
 from eqssl.utils.errors import UserError
+from eqssl.utils.precision import float32_island
 from eqssl.utils.progress import Progress, linear_warmup
 
 
@@ -172,7 +177,7 @@ class IBOTHead(BaseHead):
         names = [self.teacher_group] + [n for n in student.cls if n != self.teacher_group]
         cls_tokens = torch.cat([student.cls[n] for n in names])
         cls, patch = self._project(self.projector, cls_tokens, student.masked)
-        with torch.autocast(cls.device.type, enabled=False):
+        with float32_island(cls.device):
             batch = views.batch_size
             s, q = cls.unflatten(0, (-1, batch)), q_cls.unflatten(0, (-1, batch))
             losses = {
@@ -192,7 +197,8 @@ class IBOTHead(BaseHead):
             'teacher_entropy': entropy,  # 0: sharp; log K: uniform
             'prototype_entropy': -(mean * mean.clamp(min=1e-12).log()).sum(),  # near 0: one prototype for all
             'agreement': (student[1].argmax(-1) == teacher[0].argmax(-1)).float().mean(),
-            'feature_std': normalized.std(0, correction=0).mean() * normalized.shape[1] ** 0.5,  # 1: spread, 0: collapse
+            'feature_std': normalized.std(0, correction=0).mean()
+            * normalized.shape[1] ** 0.5,  # 1: spread, 0: collapse
         }
 
     def after_step(self, finite: Tensor | None) -> None:

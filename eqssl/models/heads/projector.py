@@ -7,6 +7,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from eqssl.utils.precision import float32_island
+
 
 class PrototypeLayer(nn.Module):
     """Weight-normalized linear layer without bias: logits = x . (g v / ||v||) (Salimans & Kingma 2016).
@@ -22,7 +24,7 @@ class PrototypeLayer(nn.Module):
 
     def weight(self, columns: slice = slice(None)) -> Tensor:
         """Normalized weights of some outputs, ``[k, in]``, float32."""
-        with torch.autocast(self.weight_v.device.type, enabled=False):
+        with float32_island(self.weight_v.device):
             return F.normalize(self.weight_v[columns].float(), dim=1) * self.weight_g[columns].float()
 
     def forward(self, x: Tensor, columns: slice = slice(None)) -> Tensor:
@@ -65,7 +67,7 @@ class Projector(nn.Module):
     def embed(self, x: Tensor) -> Tensor:
         """``[..., in]`` to the L2-normalized bottleneck ``[..., bottleneck]``, normalized in float32."""
         x = self.mlp(x)
-        with torch.autocast(x.device.type, enabled=False):
+        with float32_island(x.device):
             return F.normalize(x.float(), dim=-1, eps=1e-6).to(x.dtype)
 
     def forward(self, x: Tensor, columns: slice = slice(None)) -> Tensor:

@@ -1,0 +1,7 @@
+# A plain tree of images, flat or nested; ImageNet-1k's train folder by default. Labels are not used.
+data_root = 'data/imagenet/train'
+train_dataloader = dict(
+    num_workers=10,
+    prefetch_factor=4,
+    dataset=dict(type='eqssl.MultiViewDataset', source=dict(type='eqssl.ImageFolder')),
+)

@@ -1,0 +1,75 @@
+"""Runs evaluation tasks on a network and on its controls; used by tools/evaluate.py, the hook and the demo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eqssl.evaluation.encoders import encoder_of, random_init
+from eqssl.evaluation.feature_store import FeatureStore
+from eqssl.registry import DATASETS, EVALUATORS
+from eqssl.utils.errors import UserError, did_you_mean
+
+DEFAULT_TASKS = {'knn': {'type': 'eqssl.KNN'}, 'equivariance': {'type': 'eqssl.Equivariance'}}
+
+
+class Evaluation:
+    """The config key ``evaluation``, built.
+
+    Args:
+        train, test: configs of image sources.
+        size: image side.
+        tasks: name -> config of a task.
+        limits: split -> largest number of images.
+        branch: 'teacher' or 'student'.
+        cells: grid of pooled patch tokens.
+    """
+
+    def __init__(
+        self,
+        train: dict,
+        test: dict,
+        size: int,
+        tasks: dict[str, dict],
+        limits: dict[str, int] | None = None,
+        branch: str = 'teacher',
+        cells: int = 2,
+    ) -> None:
+        self.sources = {'train': DATASETS.build(train), 'test': DATASETS.build(test)}
+        self.tasks = {name: EVALUATORS.build(task) for name, task in tasks.items()}
+        self.size, self.limits, self.branch, self.cells = size, limits, branch, cells
+        self._store: FeatureStore | None = None
+
+    def select(self, names: list[str] | None) -> None:
+        """Keep some of the tasks."""
+        for name in names or []:
+            if name not in self.tasks:
+                raise UserError(f'--tasks {name}: not a task of this config{did_you_mean(name, self.tasks)}')
+        if names:
+            self.tasks = {name: self.tasks[name] for name in names}
+
+    def store(self, model: Any) -> FeatureStore:
+        """A store for a model; images are read once."""
+        encoder = encoder_of(model, self.branch)
+        if self._store is None:
+            self._store = FeatureStore(encoder, self.sources, self.size, self.limits, self.cells)  # type: ignore
+        return self._store.with_encoder(encoder)
+
+    def run(self, model: Any) -> dict[str, float]:
+        """All tasks on one model."""
+        store = self.store(model)
+        return {key: value for task in self.tasks.values() for key, value in task(store).items()}
+
+    def pixels(self, model: Any) -> dict[str, float]:
+        """The same tasks on raw pixels (the model only lends the image size); they stand in the place of 'all'."""
+        store = self.store(model)
+        result: dict[str, float] = {}
+        for task in self.tasks.values():
+            if task.pixels is not None:
+                found = task.on(task.pixels)(store)
+                result.update({key.replace(f'/{task.pixels}/', '/all/'): value for key, value in found.items()})
+        return result
+
+    def controls(self, model_config: dict, seed: int) -> dict[str, dict[str, float]]:
+        """Raw pixels and random initialization."""
+        fresh = random_init(model_config, seed)
+        return {'raw pixels': self.pixels(fresh), 'random init': self.run(fresh)}

@@ -1,0 +1,137 @@
+"""One extraction pass per image set, reused by every evaluation task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from eqssl.datasets.image_reader import UnreadableImage
+
+Encoder = Callable[[Tensor], dict[str, Tensor]]
+
+
+def eval_image(image: np.ndarray, size: int, crop_ratio: float = 0.875) -> np.ndarray:
+    """Resize the shorter side to ``size / crop_ratio`` (bicubic) and crop the center; small images are only resized.
+
+    Args:
+        image: ``[H, W, 3]`` uint8.
+        size: output side.
+    """
+    height, width = image.shape[:2]
+    if height == width == size:
+        return image
+    if min(height, width) <= size:
+        crop_ratio = 1.0
+    side = min(height, width) * crop_ratio
+    x, y = (width - side) / 2, (height - side) / 2
+    box = (x, y, x + side, y + side)
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC, box))
+
+
+def grid_pool(tokens: Tensor, cells: int) -> Tensor:
+    """Patch tokens ``[n, N, D]`` averaged over ``cells x cells`` regions, ``[n, cells^2 D]``."""
+    side = round(tokens.shape[1] ** 0.5)
+    maps = tokens.transpose(1, 2).unflatten(2, (side, side))
+    return F.adaptive_avg_pool2d(maps, min(cells, side)).flatten(1)
+
+
+class FeatureStore:
+    """Images in [0, 1] and features of the two splits, computed once.
+
+    Parts: 'cls' (class token), 'all' (class token and patch tokens pooled to a grid), 'inv', 'equi' (pooled to a grid)
+    where the model has a neck, 'pixels' for raw pixels and 'small_pixels' for pixels averaged to 16 x 16 (probes).
+
+    Args:
+        encoder: images ``[n, 3, S, S]`` in [0, 1] to a dict of features (see ``SSLPretrainer.predict``).
+        sources: split ('train', 'test') -> source.
+        size: image side.
+        limits: split -> largest number of images (spread evenly over the source).
+        cells: grid of pooled patch tokens: 1 is their mean, 2 keeps four quarters (small shifts vanish in a mean).
+        batch_size: of extraction.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        sources: dict[str, Any],
+        size: int,
+        limits: dict[str, int | None] | None = None,
+        cells: int = 2,
+        batch_size: int = 256,
+        images: dict[str, tuple[Tensor, Tensor]] | None = None,
+    ) -> None:
+        self.encoder, self.size, self.cells, self.batch_size = encoder, size, cells, batch_size
+        limits = limits or {}
+        self.data = images or {s: self._read(source, limits.get(s)) for s, source in sources.items()}
+        self.latents = {s: getattr(source, 'latents', None) for s, source in sources.items()}
+        self._cache: dict[str, dict[str, Tensor]] = {}
+
+    def _read(self, source: Any, limit: int | None) -> tuple[Tensor, Tensor]:
+        """Images ``[n, 3, S, S]`` in [0, 1] and labels ``[n]``; unreadable ones are left out."""
+        count = len(source) if limit is None else min(limit, len(source))
+        images, labels = [], []
+        for index in np.linspace(0, len(source) - 1, count).astype(int):
+            try:
+                images.append(eval_image(source.load(int(index)), self.size))
+            except UnreadableImage:
+                continue
+            labels.append(source.label(int(index)))
+        stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+        return stacked, torch.tensor(labels)
+
+    def with_encoder(self, encoder: Encoder) -> FeatureStore:
+        """A store of another network over the same images."""
+        other = FeatureStore(encoder, {}, self.size, None, self.cells, self.batch_size, images=self.data)
+        other.latents = self.latents
+        return other
+
+    def images(self, split: str) -> Tensor:
+        """``[n, 3, S, S]`` in [0, 1]."""
+        return self.data[split][0]
+
+    def labels(self, split: str) -> Tensor:
+        """``[n]``, -1 without labels."""
+        return self.data[split][1]
+
+    def features(self, split: str, part: str) -> Tensor:
+        """Features of the untransformed images, ``[n, D]`` on the CPU."""
+        return self.of(split, self.images(split), part)
+
+    def of(self, key: str, images: Tensor, part: str) -> Tensor:
+        """Features of any images, extracted once per ``key``."""
+        if part == 'pixels':
+            return images.flatten(1)
+        if part == 'small_pixels':
+            return F.adaptive_avg_pool2d(images, min(16, self.size)).flatten(1)
+        if key not in self._cache:
+            self._cache[key] = self._extract(images)
+        return self._cache[key][part]
+
+    def forget(self, key: str) -> None:
+        """Free the features of a key."""
+        self._cache.pop(key, None)
+
+    @property
+    def parts(self) -> list[str]:
+        """Parts that the encoder gives."""
+        self.features('test', 'cls')
+        return list(self._cache['test'])
+
+    @torch.no_grad()
+    def _extract(self, images: Tensor) -> dict[str, Tensor]:
+        batches: dict[str, list[Tensor]] = {}
+        for part in images.split(self.batch_size):
+            raw = self.encoder(part)
+            pooled = {'cls': raw['cls'], 'all': torch.cat([raw['cls'], grid_pool(raw['patch'], self.cells)], 1)}
+            if 'inv' in raw:
+                pooled['inv'] = raw['inv']
+                pooled['equi'] = grid_pool(raw['equi'], self.cells)
+            for name, value in pooled.items():
+                batches.setdefault(name, []).append(value.float().cpu())
+        return {name: torch.cat(values) for name, values in batches.items()}

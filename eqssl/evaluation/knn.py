@@ -1,0 +1,67 @@
+"""Weighted k-nearest-neighbor classification on frozen features."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from eqssl.evaluation.feature_store import FeatureStore
+from eqssl.registry import EVALUATORS
+from eqssl.utils.errors import UserError
+
+
+def knn_predict(
+    train: Tensor, labels: Tensor, queries: Tensor, k: int = 20, temperature: float = 0.07, chunk: int = 1024
+) -> Tensor:
+    """Cosine kNN, each neighbor votes exp(similarity / temperature) (Wu et al. 2018; DINO's protocol).
+
+    Args:
+        train: ``[n, D]`` features.
+        labels: ``[n]`` classes.
+        queries: ``[m, D]``.
+        k: neighbors.
+        temperature: of the votes.
+        chunk: queries at a time; memory is chunk * n.
+
+    Returns:
+        ``[m]`` classes.
+    """
+    train, queries = F.normalize(train.float(), dim=1), F.normalize(queries.float(), dim=1)
+    classes = int(labels.max()) + 1
+    votes_of = F.one_hot(labels, classes).float()
+    result = []
+    for part in queries.split(chunk):
+        similarity, index = (part @ train.T).topk(min(k, len(train)), dim=1)
+        weight = ((similarity - similarity[:, :1]) / temperature).exp()
+        result.append(torch.einsum('qk,qkc->qc', weight, votes_of[index]).argmax(1))
+    return torch.cat(result)
+
+
+@EVALUATORS.register_module()
+class KNN:
+    """kNN top-1 of test images against training images.
+
+    Args:
+        k: neighbors.
+        temperature: of the votes.
+        part: which features, see :class:`FeatureStore`.
+    """
+
+    name = 'knn'
+    pixels = 'pixels'  # the part that stands for raw pixels
+
+    def __init__(self, k: int = 20, temperature: float = 0.07, part: str = 'cls') -> None:
+        self.k, self.temperature, self.part = k, temperature, part
+
+    def on(self, part: str) -> KNN:
+        """The same task on another part."""
+        return KNN(self.k, self.temperature, part)
+
+    def __call__(self, store: FeatureStore) -> dict[str, float]:
+        """``{'knn_top1': share in [0, 1]}``."""
+        if int(store.labels('train').min()) < 0:
+            raise UserError("evaluation task knn needs labels; evaluate on labelled data or leave 'knn' out of --tasks")
+        train, test = store.features('train', self.part), store.features('test', self.part)
+        found = knn_predict(train, store.labels('train'), test, self.k, self.temperature)
+        return {'knn_top1': float((found == store.labels('test')).float().mean())}

@@ -1,0 +1,116 @@
+"""What a config's training step costs, counted without running it (meta tensors: no memory, no time)."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from eqssl.registry import DATASETS, MODELS, TRANSFORMS
+from eqssl.utils.counters import StepCounts, count_step
+
+
+class _Blank:
+    """A source of one black image; profiling needs shapes only."""
+
+    classes = None
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return 1 << 30
+
+    def load(self, index: int) -> Any:
+        import numpy as np
+
+        return np.zeros((self.size, self.size, 3), np.uint8)
+
+    def label(self, index: int) -> int:
+        return 0
+
+    def name(self, index: int) -> str:
+        return 'blank'
+
+
+def synthetic_batch(dataset_config: dict, batch: int) -> dict[str, Any]:
+    """A batch of black images through the config's own views, masks and collate."""
+    from eqssl.datasets import collate_views
+
+    config = {**copy.deepcopy(dict(dataset_config)), 'source': _Blank(256)}
+    dataset = DATASETS.build(config)
+    return collate_views([dataset[(i, i)] for i in range(batch)])
+
+
+def _to_meta(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.to('meta')
+    return {k: _to_meta(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def profile_config(cfg: Config, batch: int = 2) -> tuple[StepCounts, Any]:
+    """Counts of one step of a config's model on the meta device, and the model."""
+    model_config = copy.deepcopy(cfg.model)
+    with torch.device('meta'):
+        model = MODELS.build(model_config)
+    model.train()
+    model.data_preprocessor._device = torch.device('meta')
+    data = _to_meta(synthetic_batch(cfg.train_dataloader.dataset, batch))
+
+    def loss() -> Tensor:
+        views = model.data_preprocessor(data, True)['views']
+        losses = model.loss(views)
+        return torch.stack([value for key, value in losses.items() if 'loss' in key]).sum()
+
+    parameters = list(model.parameters())
+    return count_step(loss, parameters, batch), model
+
+
+def base_config(cfg: Config) -> Config:
+    """The same config without auxiliary tasks: the floor. The head gets back the columns that the neck took."""
+    base = copy.deepcopy(cfg)
+    neck = base.model.pop('neck', None)
+    base.model.pop('auxiliary', None)
+    if neck is not None and base.model.head.get('out_dim') == neck['out_channels'] - neck['equi_dims']:
+        base.model.head['out_dim'] = neck['out_channels']
+    return base
+
+
+def memory_estimate(counts: StepCounts, model: Any, batch: int, precision: str) -> dict[str, float]:
+    """GiB per GPU at a batch: weights, gradients and Adam's moments in float32, teacher, and what backward keeps.
+
+    Counted in float32; bfloat16 autocast keeps roughly half of the activations (an estimate, not a measurement).
+    """
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in model.parameters())
+    state = 4 * (total + 3 * trainable) / 2**30
+    activations = counts.saved_bytes_per_image * batch / 2**30 * (0.5 if precision != 'fp32' else 1.0)
+    return {'state': state, 'activations': activations, 'total': state + activations}
+
+
+def report(cfg: Config) -> dict[str, Any]:
+    """Everything that tools/analysis/profile_step.py shows."""
+    counts, model = profile_config(cfg)
+    base, _ = profile_config(base_config(cfg))
+    batch = cfg.train_dataloader.get('batch_size', 1)
+    precision = cfg.optim_wrapper.get('precision', 'fp32')
+    return {
+        'step': asdict(counts),
+        'base': asdict(base),
+        'extra_flops_percent': 100 * (counts.flops_per_image / base.flops_per_image - 1),
+        'parameters': {name: sum(p.numel() for p in child.parameters()) for name, child in model.named_children()},
+        'batch_size': batch,
+        'precision': precision,
+        'memory_gib': memory_estimate(counts, model, batch, precision),
+        'decodes_per_image': 1,
+    }
+
+
+def sizes_of_views(cfg: Config) -> dict[str, tuple[int, int]]:
+    """Size group -> (number of views, side)."""
+    views = TRANSFORMS.build(cfg.train_dataloader.dataset.views)
+    return {name: (len(specs), specs[0].size) for name, specs in views.groups.items()}
