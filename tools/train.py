@@ -1,4 +1,4 @@
-"""Pre-train a model: ``python tools/train.py CONFIG [--work-dir DIR] [--resume [FILE]] [--amp] [--cfg-options k=v]``."""
+"""Pre-train: ``python tools/train.py CONFIG [--work-dir DIR] [--resume [FILE]] [--amp] [--cfg-options k=v]``."""
 
 from __future__ import annotations
 

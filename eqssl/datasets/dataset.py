@@ -53,7 +53,7 @@ class MultiViewDataset(Dataset):
 
     def _load(self, index: int, position: int) -> tuple[np.ndarray, int, list[tuple[str, str]]]:
         """The image, its index, and what was unreadable on the way to it."""
-        unreadable = []
+        unreadable: list[tuple[str, str]] = []
         rng = None
         for _ in range(MAX_REPLACEMENTS):
             try:

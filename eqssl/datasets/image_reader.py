@@ -50,7 +50,7 @@ def decode(data: bytes) -> np.ndarray:
     if not data:
         raise UnreadableImage('empty file')
     try:
-        image = Image.open(io.BytesIO(data))
+        image: Image.Image = Image.open(io.BytesIO(data))
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableImage(f'{image.width} x {image.height} pixels are more than {MAX_PIXELS}')
         if image.format == 'JPEG' and image.mode in ('RGB', 'L') and image.getexif().get(_ORIENTATION, 1) == 1:

@@ -140,7 +140,7 @@ class MultiCrop:
             group -> ``crops`` ``[V, S, S, 3]`` uint8, ``box`` ``[V, 5]`` (x, y, w, h, flip), ``photo`` ``[V, 7]``.
         """
         height, width = image.shape[:2]
-        out = {}
+        out: dict[str, dict[str, np.ndarray]] = {}
         for name, specs in self.groups.items():
             size = specs[0].size
             crops = np.empty((len(specs), size, size, 3), np.uint8)

@@ -46,6 +46,7 @@ class ImageFolder:
     Args:
         data_root: the folder (config key ``data_root``).
         with_label: take the first folder below ``data_root`` as the class, in sorted order.
+        part: 'all', or a fixed split in which every fifth file is a 'test' image and the others are 'train' images.
         classes: the class names in order; a folder that is not among them is an error, so that a training and a
             validation tree cannot number their classes differently.
 
@@ -53,7 +54,9 @@ class ImageFolder:
         UserError: no such folder, no image in it, or an unknown class folder.
     """
 
-    def __init__(self, data_root: str, with_label: bool = False, classes: list[str] | None = None) -> None:
+    def __init__(
+        self, data_root: str, with_label: bool = False, classes: list[str] | None = None, part: str = 'all'
+    ) -> None:
         self.root = Path(data_root).expanduser()
         if not self.root.is_dir():
             raise UserError(
@@ -64,7 +67,11 @@ class ImageFolder:
             raise UserError(
                 f"data_root '{data_root}' holds no image ({', '.join(e[1:] for e in EXTENSIONS)}) at any depth"
             )
-        self.labels = np.full(len(self.files), -1, dtype=np.int64)
+        if part not in ('all', 'train', 'test'):
+            raise UserError(f"part='{part}' is none of 'all', 'train', 'test'")
+        if part != 'all':  # a fixed split for evaluation: every fifth file is a test image
+            self.files = [f for i, f in enumerate(self.files) if (i % 5 == 4) == (part == 'test')]
+        self.labels: np.ndarray = np.full(len(self.files), -1, dtype=np.int64)
         self.classes = classes or []
         if with_label:
             self._assign_labels(classes)

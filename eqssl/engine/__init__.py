@@ -2,6 +2,7 @@
 
 from eqssl.engine.hooks import (
     CheckpointHook,
+    EvaluationHook,
     LogHook,
     RuntimeInfoHook,
     SignalHook,
@@ -16,6 +17,7 @@ from eqssl.engine.schedulers import CosineSchedule
 __all__ = [
     'CheckpointHook',
     'CosineSchedule',
+    'EvaluationHook',
     'LogHook',
     'OptimWrapper',
     'OptimWrapperConstructor',

@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from eqssl.datasets.fetch import fetch_cifar10
 from eqssl.utils.config_check import check_keys
 from eqssl.utils.errors import UserError
 
@@ -52,8 +53,19 @@ def sources(node: Any) -> Iterator[dict]:
             yield from sources(value)
 
 
+def named_data(root: str) -> str:
+    """The place of a set that is known by name: 'objects' (embedded in the repository) or 'cifar10' (fetched once)."""
+    if Path(root).exists():
+        return root
+    if root == 'objects':
+        return str(Path(__file__).resolve().parents[2] / 'demo' / 'objects64.npz')
+    return str(fetch_cifar10()) if root == 'cifar10' else root
+
+
 def complete(cfg: Config) -> None:
     """Fill in what follows from other keys: data root, seeds, loader defaults, the distributed wrapper."""
+    if cfg.get('data_root') is not None:
+        cfg.data_root = named_data(str(cfg.data_root))
     for source in sources(cfg._cfg_dict):
         if 'data_root' not in source:
             if cfg.get('data_root') is None:

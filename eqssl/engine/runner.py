@@ -31,6 +31,7 @@ class Runner(MMRunner):
     weights, optimizer, schedules, hooks and the random states of every rank.
     """
 
+    _has_loaded: bool
     random_states: list[dict[str, Any]] | None = None
 
     @property

@@ -44,13 +44,13 @@ class SSLPretrainer(BaseModel):
         self,
         backbone: dict | nn.Module,
         head: dict | nn.Module,
-        neck: dict | nn.Module | None = None,
+        neck: Any = None,
         auxiliary: dict[str, dict] | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(_build(data_preprocessor or {'type': 'eqssl.ViewAugmenter'}), init_cfg)
-        self.backbone = _build(backbone)
+        self.backbone: Any = _build(backbone)
         self.head: BaseHead = _build(head)
         self.progress = Progress()
         self.weights, configs = self._active(auxiliary or {})
@@ -65,7 +65,7 @@ class SSLPretrainer(BaseModel):
         if self.head.needs_teacher:
             sees_neck = neck is not None and not neck.head_makes_invariant
             self.teacher = EMATeacher(self.backbone, self.head.projector, neck if sees_neck else None)
-        self.neck = neck
+        self.neck: Any = neck
         self.auxiliary = nn.ModuleDict()
         for name, config in configs.items():
             with own_stream(name):
@@ -124,6 +124,9 @@ class SSLPretrainer(BaseModel):
         self.auxiliary[name] = task
         self.data_preprocessor.view_transforms.append(task.transform_views)
 
+    def _tasks(self) -> list[tuple[str, AuxiliaryTask]]:
+        return list(self.auxiliary.items())  # type: ignore[arg-type]
+
     def init_weights(self) -> None:
         """Initialize the student, then make the teacher equal to it."""
         super().init_weights()
@@ -179,7 +182,7 @@ class SSLPretrainer(BaseModel):
         taught = self._teach(views) if self.teacher is not None else None
         projector = self.teacher.projector if self.teacher is not None else None
         out, monitors = self.head.loss(student, taught, projector, views, self.progress)
-        for name, task in self.auxiliary.items():
+        for name, task in self._tasks():
             value, extra = task.loss(step)
             out[f'loss_{name}'] = self.weights[name] * value
             monitors.update({f'{name}_{key}': item for key, item in extra.items()})
@@ -221,7 +224,7 @@ class SSLPretrainer(BaseModel):
             inputs: ``[n, 3, S, S]``.
             branch: 'student' or 'teacher' (the student where there is no teacher).
         """
-        source = self.teacher if branch == 'teacher' and self.teacher is not None else self
+        source: Any = self.teacher if branch == 'teacher' and self.teacher is not None else self
         projector = self.head.projector if source is self else source.projector
         blocks = self.neck.blocks if self.neck is not None else ()
         tokens: Tokens = source.backbone([inputs], None, blocks)[0]

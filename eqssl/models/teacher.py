@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -27,13 +28,14 @@ class EMATeacher(nn.Module):
         """The teacher stays in eval mode."""
         return super().train(False)
 
-    def _find_pairs(self, student: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    def _find_pairs(self, student: Any) -> tuple[list[Tensor], list[Tensor]]:
         """(teacher tensors, student tensors), found once."""
         if self._pairs is None:
             modules = [('backbone', student.backbone), ('projector', student.head.projector)]
             if self.neck is not None:
                 modules.append(('neck', student.neck))
-            mine, theirs = [], []
+            mine: list[Tensor] = []
+            theirs: list[Tensor] = []
             for name, module in modules:
                 own = dict(getattr(self, name).named_parameters())
                 for key, parameter in module.named_parameters():
@@ -43,7 +45,7 @@ class EMATeacher(nn.Module):
         return self._pairs
 
     @torch.no_grad()
-    def copy_from(self, student: nn.Module) -> None:
+    def copy_from(self, student: Any) -> None:
         """Set every parameter and buffer to the student's."""
         self._pairs = None
         mine, theirs = self._find_pairs(student)
@@ -51,7 +53,7 @@ class EMATeacher(nn.Module):
         self._pairs = None  # tensors may still move to another device
 
     @torch.no_grad()
-    def update(self, student: nn.Module, momentum: float, finite: Tensor | None) -> None:
+    def update(self, student: Any, momentum: float, finite: Tensor | None) -> None:
         """teacher += (1 - momentum) (student - teacher), in a handful of calls and without a host read.
 
         Args:

@@ -16,7 +16,8 @@ RUNNER_KEYS = {
     'model', 'work_dir', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'default_hooks',
     'custom_hooks', 'load_from', 'resume', 'launcher', 'env_cfg', 'log_level', 'visualizer', 'default_scope',
     'randomness', 'experiment_name', 'runner_type', 'model_wrapper_cfg', 'custom_imports', 'auto_scale_lr', 'sync_bn',
-    'compile', 'activation_checkpointing', 'data_root', 'evaluation', 'vis_backends', 'filename', 'text', 'env_variables',
+    'compile', 'activation_checkpointing', 'data_root', 'evaluation', 'vis_backends', 'filename', 'text',
+    'env_variables',
 }  # fmt: skip
 RANDOMNESS_KEYS = {'seed', 'deterministic', 'diff_rank_seed'}
 ENV_KEYS = {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}

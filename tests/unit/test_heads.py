@@ -19,7 +19,9 @@ B, N, D, K = 3, 4, 8, 6
 def make(**kw):
     torch.manual_seed(0)
     head = IBOTHead(in_channels=D, out_dim=K, hidden=10, bottleneck=5, warmup_teacher_temp_epochs=10, **kw)
-    teacher = torch.nn.ModuleDict({k: Projector(D, 10, 5, v.last_layer.weight_v.shape[0]) for k, v in head.projector.items()})
+    teacher = torch.nn.ModuleDict(
+        {k: Projector(D, 10, 5, v.last_layer.weight_v.shape[0]) for k, v in head.projector.items()}
+    )
     generator = torch.Generator().manual_seed(1)
     tokens = {
         'student': torch.randn(2 * B, N + 1, D, generator=generator),
@@ -55,7 +57,9 @@ def reference(head, teacher, tokens, grid, temp):
         return x @ (v / v.norm(dim=1, keepdim=True) * projector.last_layer.weight_g.double()).T
 
     which = 'cls' if head.shared else 'patch'
-    s_cls = torch.cat([project(head.projector['cls'], tokens['student'][:, 0]), project(head.projector['cls'], tokens['local'])])
+    s_cls = torch.cat(
+        [project(head.projector['cls'], tokens['student'][:, 0]), project(head.projector['cls'], tokens['local'])]
+    )
     s_patch, t_patch = (
         project(p[which], tokens[name][:, 1:]) for p, name in ((head.projector, 'student'), (teacher, 'teacher'))
     )

@@ -33,9 +33,7 @@ def test_cls_loss_equals_the_double_loop_over_view_pairs():
             if v == g:
                 continue
             pairs += 1
-            total += sum(
-                cross_entropy(teacher[g, b].tolist(), student[v, b].tolist(), 0.1) for b in range(3)
-            ) / 3
+            total += sum(cross_entropy(teacher[g, b].tolist(), student[v, b].tolist(), 0.1) for b in range(3)) / 3
     assert cls_cross_entropy(student, teacher, 0.1).item() == pytest.approx(total / pairs, rel=1e-5)
 
 
@@ -75,7 +73,10 @@ def test_patch_loss_equals_the_loop_mean_per_view_then_over_views():
 
 
 def test_losses_are_float32_under_half_precision_logits():
-    student, teacher = random(3, 2, 8).bfloat16(), teacher_probabilities(random(2, 2, 8).bfloat16(), torch.zeros(8), 0.1)
+    student, teacher = (
+        random(3, 2, 8).bfloat16(),
+        teacher_probabilities(random(2, 2, 8).bfloat16(), torch.zeros(8), 0.1),
+    )
     assert teacher.dtype == torch.float32 and cls_cross_entropy(student, teacher, 0.1).dtype == torch.float32
 
 

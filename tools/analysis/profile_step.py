@@ -1,4 +1,4 @@
-"""Count what a config's step costs, beside its base method: ``python tools/analysis/profile_step.py CONFIG [--json F]``."""
+"""Count what a step costs, beside the base method: ``python tools/analysis/profile_step.py CONFIG [--json FILE]``."""
 
 from __future__ import annotations
 

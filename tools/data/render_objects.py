@@ -28,7 +28,11 @@ def catalogue(archive: zipfile.ZipFile) -> list[tuple[str, str]]:
     text = archive.read('PluginFurnitureCatalog.properties').decode('latin-1')
     fields = dict(re.findall(r'^((?:name|model)#\d+)=(.*)$', text, re.M))
     numbers = sorted(int(key.split('#')[1]) for key in fields if key.startswith('name#'))
-    return [(fields[f'name#{n}'].strip(), fields[f'model#{n}'].strip().lstrip('/')) for n in numbers if f'model#{n}' in fields]
+    return [
+        (fields[f'name#{n}'].strip(), fields[f'model#{n}'].strip().lstrip('/'))
+        for n in numbers
+        if f'model#{n}' in fields
+    ]
 
 
 def random_latents(rng: np.random.Generator) -> np.ndarray:
@@ -72,8 +76,10 @@ def render(obj: str, latents: np.ndarray, size: int, queue: multiprocessing.Queu
         p.resetBasePositionAndOrientation(body, [0, 0, 0], [float(x), float(z), float(y), float(w)])
         azimuth, elevation, light_hue, floor_hue = latent[4:]
         direction = [
-            float(np.cos(elevation) * np.sin(azimuth)), float(np.sin(elevation)), float(np.cos(elevation) * np.cos(azimuth))
-        ]  # fmt: skip
+            float(np.cos(elevation) * np.sin(azimuth)),
+            float(np.sin(elevation)),
+            float(np.cos(elevation) * np.cos(azimuth)),
+        ]
         _, _, rgba, _, mask = p.getCameraImage(
             2 * size, 2 * size, view, projection, lightDirection=direction, lightDistance=4, shadow=0,
             lightColor=colorsys.hsv_to_rgb(float(light_hue), 0.35, 1.0), lightAmbientCoeff=0.45,
@@ -128,7 +134,9 @@ def main() -> int:
         archive.extractall(folder)
         models = catalogue(archive)
         for number, (name, path) in enumerate(models):
-            latents = np.stack([random_latents(np.random.default_rng([0, number, v])) for v in range(sum(views.values()))])
+            latents = np.stack(
+                [random_latents(np.random.default_rng([0, number, v])) for v in range(sum(views.values()))]
+            )
             images = render_object(str(Path(folder) / path), latents, args.size)
             print(f'{number + 1}/{len(models)} {name}{"" if images else ": left out"}', file=sys.stderr, flush=True)
             if images is None:

@@ -1,6 +1,7 @@
 """Hooks: one small file each."""
 
 from eqssl.engine.hooks.checkpoint import CheckpointHook
+from eqssl.engine.hooks.evaluation import EvaluationHook
 from eqssl.engine.hooks.log import LogHook
 from eqssl.engine.hooks.runtime_info import RuntimeInfoHook
 from eqssl.engine.hooks.signals import SignalHook
@@ -9,6 +10,7 @@ from eqssl.engine.hooks.unreadable import UnreadableImagesHook
 
 __all__ = [
     'CheckpointHook',
+    'EvaluationHook',
     'LogHook',
     'RuntimeInfoHook',
     'SignalHook',

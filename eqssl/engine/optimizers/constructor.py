@@ -31,7 +31,8 @@ class OptimWrapperConstructor:
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Parameter groups of the trainable parameters."""
-        decay, plain = [], []
+        decay: list[nn.Parameter] = []
+        plain: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 single = parameter.ndim <= 1 or name.endswith('.bias')

@@ -46,7 +46,7 @@ class CosineSchedule(_ParamScheduler):
         self.final, self.warmup_start = final, warmup_start
         if self.warmup_iters >= self.total > 1:
             raise UserError(
-                f'param_scheduler: warmup={warmup} is not shorter than the run ({end} {"epochs" if by_epoch else "its"})'
+                f'param_scheduler: warmup={warmup} is not shorter than the run ({end}, by_epoch={by_epoch})'
             )
         super().__init__(optimizer, param_name, 0, self.total + 2, last_step, by_epoch=False, verbose=verbose)
 

@@ -84,7 +84,7 @@ class IntermediateRecon(AuxiliaryTask):
         return torch.stack([decoder(both) for decoder in self.decoders])
 
     def loss(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean squared error over images, pixels and batch, in float32; monitored: its share of the targets' variance."""
+        """Mean squared error in float32 over images, pixels, batch; monitored: its share of the targets' variance."""
         target = step.views.targets[self.name]
         images = self.reconstruct(step)
         with float32_island(images.device):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch.nn as nn
 from torch import Tensor
@@ -47,7 +48,7 @@ class BaseHead(nn.Module):
     teacher_group: str = 'global'
     momentum: float = 0.996
     freeze_last_layer_epochs: int = 0
-    projector: nn.Module
+    projector: Any
 
     def loss(
         self,
@@ -57,7 +58,7 @@ class BaseHead(nn.Module):
         views: Views,
         progress: Progress,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Losses (summed by the trainer) and monitored values, both device scalars; no key of the latter holds 'loss'."""
+        """Losses (summed by the trainer) and monitored values (no key with 'loss'), all device scalars."""
         raise NotImplementedError
 
     def last_layer_parameters(self) -> list[nn.Parameter]:

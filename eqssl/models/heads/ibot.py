@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -87,7 +89,7 @@ class IBOTHead(BaseHead):
         def build(dim: int) -> Projector:
             return Projector(in_channels, hidden, bottleneck, dim, norm_last_layer=norm_last_layer)
 
-        self.projector = nn.ModuleDict({'cls': build(out_dim)})
+        self.projector: Any = nn.ModuleDict({'cls': build(out_dim)})
         if not shared:
             self.projector['patch'] = build(patch_out_dim)
         self.in_channels, self.out_dim, self.shared = in_channels, out_dim, shared
@@ -128,7 +130,7 @@ class IBOTHead(BaseHead):
         start, end = self.temps[kind]
         return linear_warmup(start, end, progress.epoch, self.temp_epochs)
 
-    def _project(self, projector: nn.ModuleDict, cls: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
+    def _project(self, projector: Any, cls: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of CLS and masked tokens; one call when shared."""
         if self.shared:
             both = projector['cls'](torch.cat([cls, masked]), self.columns['cls'])
@@ -136,9 +138,7 @@ class IBOTHead(BaseHead):
         return projector['cls'](cls), projector['patch'](masked)
 
     @torch.no_grad()
-    def _teach(
-        self, teacher: HeadInput, projector: nn.ModuleDict, masks: Masks, progress: Progress
-    ) -> tuple[Tensor, Tensor]:
+    def _teach(self, teacher: HeadInput, projector: Any, masks: Masks, progress: Progress) -> tuple[Tensor, Tensor]:
         """Teacher probabilities of CLS ``[V * B, K]`` and masked patches ``[M, K]``; adds to the centers."""
         cls_tokens = teacher.cls[self.teacher_group]
         temps = {kind: self.temperature(kind, progress) for kind in ('cls', 'patch')}

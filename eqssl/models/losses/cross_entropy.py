@@ -20,8 +20,8 @@ def teacher_probabilities(logits: Tensor, center: Tensor, temperature: float) ->
 def cls_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """Mean over all pairs (teacher view g, student view v != g) of the cross-entropy (DINO, eq. 3).
 
-    The first G student views are the teacher's views. Sum over v of H(q_g, p_v) is linear in log p, so the pairs are one
-    contraction instead of a double loop.
+    The first G student views are the teacher's views. The sum over v of H(q_g, p_v) is linear in log p, so the
+    pairs are one contraction instead of a double loop.
 
     Args:
         student: logits ``[V, B, K]``.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn as nn
 from torch import Tensor
 
@@ -98,7 +100,7 @@ class SplitNeck(nn.Module):
         assert self.projection is not None
         return nn.functional.linear(x, self.projection.weight[: self.inv_dims], self.projection.bias[: self.inv_dims])
 
-    def equivariant(self, patch: Tensor, blocks: dict[int, Tensor], head: nn.Module) -> Tensor:
+    def equivariant(self, patch: Tensor, blocks: dict[int, Tensor], head: Any) -> Tensor:
         """Equivariant part of patch tokens.
 
         Args:

@@ -1,0 +1,69 @@
+# Two commands do everything: `make demo` and `make test`. Each makes what it needs and says what it does.
+#   make demo                 pre-train on the embedded objects, evaluate, write a report (3 to 5 minutes)
+#   make demo DATA=cifar10    the same on real photographs (fetched once, hash-checked)
+#   make demo DATA=... BASE=1 also train the base method alone instead of quoting its stored result
+#   make test                 all tests but the slow ones
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?= objects
+SEED ?= 0
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+CORE := $(VENV)/.core-installed
+DEV := $(VENV)/.dev-installed
+CONSTRAINTS := -c requirements/constraints.txt
+BASE_FLAG := $(if $(BASE),--train-base,)
+
+.PHONY: demo test install install-dev lint docs check-env clean slow
+
+demo: $(CORE)
+	$(BIN)/python tools/demo.py --data $(DATA) --seed $(SEED) $(BASE_FLAG)
+
+test: $(DEV)
+	@echo '== ruff and mypy'
+	$(BIN)/ruff check eqssl tools tests
+	$(BIN)/ruff format --check eqssl tools tests
+	$(BIN)/mypy eqssl
+	@echo '== tests (unit, integration, dist; two workers)'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --durations=5
+
+slow: $(DEV)
+	$(BIN)/python -m pytest -m slow -s
+
+install: $(CORE)
+install-dev: $(DEV)
+
+$(VENV)/bin/python:
+	@echo '== making the virtual environment $(VENV)'
+	$(PYTHON) -m venv $(VENV)
+
+$(CORE): requirements/core.txt requirements/openmmlab.txt requirements/mm-needs.txt requirements/constraints.txt | $(VENV)/bin/python
+	@echo '== installing torch and torchvision (about 1 minute)'
+	$(PIP) install $(CONSTRAINTS) torch torchvision
+	@echo '== installing the other core packages'
+	$(PIP) install $(CONSTRAINTS) -r requirements/core.txt -r requirements/mm-needs.txt setuptools wheel
+	@echo '== installing mmengine, mmcv (without compiled ops) and mmpretrain'
+	$(PIP) install $(CONSTRAINTS) --no-deps -r requirements/openmmlab.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@$(BIN)/python tools/check_env.py --quiet
+	@touch $@
+
+$(DEV): $(CORE) requirements/dev.txt
+	@echo '== installing test and documentation tools'
+	$(PIP) install $(CONSTRAINTS) -r requirements/dev.txt
+	@touch $@
+
+lint: $(DEV)
+	$(BIN)/ruff check --fix eqssl tools tests
+	$(BIN)/ruff format eqssl tools tests
+	$(BIN)/mypy eqssl
+
+docs: $(DEV)
+	$(BIN)/python -m sphinx -W -q -b html docs/en docs/en/_build
+	@echo 'docs/en/_build/index.html'
+
+check-env: $(VENV)/bin/python
+	$(BIN)/python tools/check_env.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache docs/en/_build

@@ -1,0 +1,199 @@
+"""Resume drill: kill a training job at random moments, resume it, and compare with uninterrupted runs bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eqssl.engine.checkpoint_store import list_checkpoints, read_checkpoint
+from eqssl.utils.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 900.0
+
+
+@dataclass
+class Job:
+    """A training command.
+
+    Attributes:
+        config: config file.
+        options: ``key=value`` for --cfg-options; log interval 1 is added.
+        ranks: processes (gloo where there is no GPU).
+        port: rendezvous port for several ranks.
+    """
+
+    config: str
+    options: Sequence[str] = ()
+    ranks: int = 1
+    port: int = 29611
+
+    def command(self, work_dir: Path, resume: bool) -> list[str]:
+        """The command line of one start."""
+        train = str(ROOT / 'tools' / 'train.py')
+        flags = [self.config, '--work-dir', str(work_dir)]
+        flags += ['--resume'] if resume else []
+        if self.ranks > 1:
+            flags += ['--launcher', 'pytorch']
+            launch = [
+                '-m',
+                'torch.distributed.run',
+                '--nproc_per_node',
+                str(self.ranks),
+                '--master_port',
+                str(self.port),
+            ]
+            start = [sys.executable, *launch, train]
+        else:
+            start = [sys.executable, train]
+        return [*start, *flags, '--cfg-options', 'default_hooks.logger.interval=1', *self.options]
+
+    def start(self, work_dir: Path, resume: bool) -> subprocess.Popen:
+        """Start it as a process group of its own, output to ``<work_dir>.out``."""
+        work_dir.parent.mkdir(parents=True, exist_ok=True)
+        with open(work_dir.with_suffix('.out'), 'a') as out:
+            return subprocess.Popen(
+                self.command(work_dir, resume),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, 'OMP_NUM_THREADS': '1'},
+            )
+
+    def finish(self, work_dir: Path, resume: bool) -> int:
+        """Run to the end; returns the exit code."""
+        return self.start(work_dir, resume).wait(TIMEOUT_S)
+
+
+@dataclass
+class Outcome:
+    """What a run left behind.
+
+    Attributes:
+        losses: iteration -> all logged losses and monitors, as written.
+        state: SHA-256 of everything in the last checkpoint that the future depends on.
+        interruptions: iterations after which the run was interrupted.
+    """
+
+    losses: dict[int, dict[str, float]]
+    state: str
+    interruptions: list[int] = field(default_factory=list)
+
+    def differences(self, other: Outcome) -> int:
+        """Iterations whose logged values differ (a missing one differs)."""
+        every = set(self.losses) | set(other.losses)
+        return sum(self.losses.get(i) != other.losses.get(i) for i in every)
+
+
+def _feed(digest: Any, value: Any) -> None:
+    """Add a nested value to a hash, keys in order, tensors by content."""
+    if isinstance(value, torch.Tensor):
+        digest.update(f'{value.dtype}{tuple(value.shape)}'.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    elif isinstance(value, dict):
+        for key in sorted(value, key=str):
+            digest.update(str(key).encode())
+            _feed(digest, value[key])
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _feed(digest, item)
+    else:
+        digest.update(repr(value).encode())
+
+
+def state_hash(checkpoint: Path) -> str:
+    """SHA-256 of weights, optimizer, schedules, hooks and random states of a checkpoint."""
+    content = read_checkpoint(checkpoint)
+    meta = {k: content['meta'][k] for k in ('iter', 'consumed_samples', 'seed')}
+    digest = hashlib.sha256()
+    _feed(digest, {**{k: v for k, v in content.items() if k != 'meta'}, 'meta': meta})
+    return digest.hexdigest()
+
+
+def read_losses(work_dir: Path) -> dict[int, dict[str, float]]:
+    """Logged values by iteration, without timings."""
+    path = work_dir / 'log.jsonl'
+    lines = path.read_text().splitlines() if path.is_file() else []
+    found = {}
+    for text in lines:
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:  # the last line of a killed process may be torn
+            continue
+        found[line['iter']] = {k: v for k, v in line.items() if k != 'images_per_s'}
+    return found
+
+
+def outcome(work_dir: Path) -> Outcome:
+    """Read a finished run."""
+    checkpoints = list_checkpoints(work_dir)
+    if not checkpoints:
+        raise UserError(f'{work_dir} holds no checkpoint; see {work_dir.with_suffix(".out")}')
+    return Outcome(read_losses(work_dir), state_hash(checkpoints[-1]))
+
+
+def _wait_for(process: subprocess.Popen, work_dir: Path, iteration: int) -> bool:
+    """Until the log reaches an iteration; False if the process ended before."""
+    deadline = time.time() + TIMEOUT_S
+    while time.time() < deadline:
+        if process.poll() is not None:
+            return False
+        if max(read_losses(work_dir), default=0) >= iteration:
+            return True
+        time.sleep(0.02)
+    raise UserError(f'{work_dir}: no progress within {TIMEOUT_S:.0f} s')
+
+
+def _interrupt(process: subprocess.Popen, number: int, rng: random.Random, ranks: int) -> None:
+    """SIGKILL one random rank (torchrun ends the others) or the only process; other signals go to the whole group."""
+    if number == signal.SIGKILL and ranks > 1:
+        children = subprocess.run(['pgrep', '-P', str(process.pid)], capture_output=True, text=True, check=False)
+        workers = [int(pid) for pid in children.stdout.split()]
+        os.kill(rng.choice(workers), signal.SIGKILL)
+    elif number == signal.SIGKILL:
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        os.killpg(process.pid, number)
+
+
+def interrupted_run(job: Job, work_dir: Path, moments: Sequence[int], number: int, seed: int = 0) -> Outcome:
+    """Run a job, interrupt it after the given iterations (at a random moment within one), resume each time.
+
+    Args:
+        job: the job.
+        work_dir: fresh folder.
+        moments: increasing iterations.
+        number: SIGKILL, SIGTERM or SIGUSR1.
+        seed: of the moments within an iteration and of the victim.
+    """
+    rng, resume, hit = random.Random(seed), False, []
+    for moment in moments:
+        process = job.start(work_dir, resume)
+        resume = True
+        if not _wait_for(process, work_dir, moment):
+            break
+        time.sleep(rng.random() * 0.2)
+        _interrupt(process, number, rng, job.ranks)
+        process.wait(TIMEOUT_S)
+        logged = max(read_losses(work_dir), default=0)
+        hit.append(logged)
+        saved = list_checkpoints(work_dir)
+        if number != signal.SIGKILL and (not saved or f'iter_{logged}.pth' != saved[-1].name):
+            raise UserError(f'{work_dir}: signal {number} lost iterations ({logged} logged, {saved[-1:]} saved)')
+    if job.finish(work_dir, resume):
+        raise UserError(f'{work_dir}: the resumed run failed; see {work_dir.with_suffix(".out")}')
+    result = outcome(work_dir)
+    result.interruptions = hit
+    return result

@@ -1,0 +1,57 @@
+"""What tools/evaluate.py and the demo call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from eqssl.engine.checkpoint_store import load_strictly, read_checkpoint
+from eqssl.engine.front_door import open_front_door
+from eqssl.evaluation.evaluator import DEFAULT_TASKS, Evaluation
+from eqssl.registry import MODELS
+from eqssl.utils.errors import UserError
+
+Results = dict[str, dict[str, float]]
+
+
+def evaluation_config(cfg: Config) -> dict[str, Any]:
+    """The config key ``evaluation``, or a default on the training images: every fifth image is a test image."""
+    if cfg.get('evaluation') is not None:
+        return dict(cfg.evaluation)
+    source = dict(cfg.train_dataloader.dataset.source)
+    tasks = {k: v for k, v in DEFAULT_TASKS.items() if k != 'knn' or source.get('with_label')}
+    size = cfg.model.backbone.get('img_size', 224)
+    return {'train': {**source, 'part': 'train'}, 'test': {**source, 'part': 'test'}, 'size': size, 'tasks': tasks}
+
+
+def load_model(cfg: Config, checkpoint: str) -> Any:
+    """The model of a config with the weights of a checkpoint of this project, strictly."""
+    model = MODELS.build(cfg.model)
+    state = read_checkpoint(checkpoint)
+    if 'state_dict' not in state:
+        raise UserError(f"checkpoint '{checkpoint}' has no state_dict")
+    load_strictly(model, state['state_dict'], checkpoint)
+    return model.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
+
+
+def evaluate_checkpoint(
+    config: str,
+    checkpoint: str,
+    options: dict | None = None,
+    tasks: list[str] | None = None,
+    branch: str | None = None,
+    controls: bool = False,
+) -> Results:
+    """Results of a checkpoint and, on request, of its controls: name -> measure -> value."""
+    cfg = open_front_door(config, options)
+    settings = evaluation_config(cfg)
+    if branch is not None:
+        settings['branch'] = branch
+    model = load_model(cfg, checkpoint)
+    evaluation = Evaluation(**settings)
+    evaluation.select(tasks)
+    results: Results = evaluation.controls(cfg.model, cfg.randomness.seed) if controls else {}
+    results['trained'] = evaluation.run(model)
+    return results

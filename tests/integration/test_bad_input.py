@@ -1,0 +1,100 @@
+"""Bad input gives one clear line that names the key or the file, and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from eqssl.engine.checkpoint_store import write_checkpoint
+from eqssl.engine.launch import run_training
+from eqssl.utils.errors import UserError
+from tests.conftest import ROOT, write_images
+
+DEMO = str(ROOT / 'configs/demo/ibot_recon_objects.py')
+pytestmark = pytest.mark.integration
+
+
+def arguments(tmp_path, config=DEMO, options=None, **kw):
+    values = dict(
+        config=config, work_dir=str(tmp_path / 'work'), resume=None, amp=False, auto_scale_lr=False,
+        cfg_options=options, launcher='none', check=None, debug=False,
+    )  # fmt: skip
+    return argparse.Namespace(**{**values, **kw})
+
+
+FOLDER = {'train_dataloader.dataset.source': dict(type='eqssl.ImageFolder')}
+CASES = {
+    'missing data root': ({**FOLDER, 'data_root': '/nowhere'}, "data_root '/nowhere' is not a folder"),
+    'empty folder': ({**FOLDER, 'data_root': 'EMPTY'}, 'holds no image'),
+    'misspelt top-level key': ({'param_schedulers': 1}, "'param_schedulers' is unknown .did you mean 'param_scheduler'"),
+    'misspelt nested key': ({'model.head.student_tmp': 1}, "'model.head.student_tmp' is unknown .*'student_temp'"),
+    'misspelt hook': ({'default_hooks.chekpoint': {}}, "'default_hooks.chekpoint' is unknown .*'checkpoint'"),
+    'misspelt view key': (
+        {'train_dataloader.dataset.views.views.0.blurr_prob': 1}, "blurr_prob' is unknown .*'blur_prob'"
+    ),
+    'misspelt type': ({'model.backbone.type': 'eqssl.VisionTransfomer'}, "model.backbone.type='eqssl.VisionTransfomer'"),
+    'misspelt optimizer': ({'optim_wrapper.optimizer.type': 'AdamWW'}, "optim_wrapper.optimizer.type='AdamWW'"),
+    'equi dims too large': ({'model.neck.equi_dims': 2000}, 'model.neck.equi_dims=2000 .*out_channels=1280'),
+    'warm-up longer than the run': ({'train_cfg.max_iters': 10}, 'param_scheduler: warmup=50'),
+    'optimizer that cannot skip': (
+        {'optim_wrapper.optimizer': dict(type='RMSprop', lr=0.1)}, 'RMSprop cannot skip a non-finite step'
+    ),
+    'both lengths': ({'train_cfg.max_epochs': 3}, 'exactly one of max_epochs and max_iters'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('case', CASES, ids=lambda c: c.replace(' ', '_'))
+def test_bad_config_or_data(case, tmp_path):
+    options, message = CASES[case]
+    (tmp_path / 'empty').mkdir()
+    options = {k: str(tmp_path / 'empty') if v == 'EMPTY' else v for k, v in options.items()}
+    with pytest.raises(UserError, match=message) as caught:
+        run_training(arguments(tmp_path, options=options))
+    assert len(str(caught.value)) < 500
+    assert not list(tmp_path.glob('work/iter_*')), 'nothing half-written'
+
+
+def test_more_ranks_than_images(tmp_path):
+    write_images(tmp_path / 'few', 3)
+    options = {**FOLDER, 'data_root': str(tmp_path / 'few')}
+    with pytest.raises(UserError, match='8 ranks, but data_root holds 3 images'):
+        run_training(arguments(tmp_path, options=options, check=8))
+
+
+def test_unwritable_work_dir(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='work dir .* is not writable'):
+        run_training(arguments(tmp_path, work_dir=str(tmp_path / 'file' / 'work')))
+
+
+def test_checkpoint_of_another_architecture(tmp_path):
+    path = tmp_path / 'other.pth'
+    write_checkpoint(path, {'state_dict': {'backbone.pos_embed': torch.zeros(1, 197, 384)}})
+    with pytest.raises(UserError, match='does not fit model: of .* tensors .* missing'):
+        run_training(arguments(tmp_path, options={'load_from': str(path)}))
+    with pytest.raises(UserError, match='cannot be resumed from'):
+        run_training(arguments(tmp_path, resume=str(path)))
+    with pytest.raises(UserError, match='does not exist'):
+        run_training(arguments(tmp_path, resume=str(tmp_path / 'none.pth')))
+
+
+def test_missing_config_and_broken_config(tmp_path):
+    with pytest.raises(UserError, match='does not exist'):
+        run_training(arguments(tmp_path, config='configs/none.py'))
+    (tmp_path / 'broken.py').write_text('model = dict(\n')
+    with pytest.raises(UserError, match='cannot be read: SyntaxError'):
+        run_training(arguments(tmp_path, config=str(tmp_path / 'broken.py')))
+
+
+def test_the_command_line_prints_one_line_and_exits_with_2(tmp_path):
+    command = [sys.executable, str(ROOT / 'tools/train.py'), DEMO, '--work-dir', str(tmp_path)]
+    done = subprocess.run(
+        [*command, '--cfg-options', 'model.neck.equi_dim=4'], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith('error:')]
+    assert lines == ["error: config key 'model.neck.equi_dim' is unknown (did you mean 'equi_dims'?)"]
