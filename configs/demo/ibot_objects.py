@@ -6,14 +6,14 @@ _base_ = [
 ]
 data_root = 'objects'
 train_dataloader = dict(dataset=dict(source=dict(type='eqssl.ArrayImages', split='train')))
-default_hooks = dict(checkpoint=dict(interval=150, by_epoch=False), logger=dict(interval=25))
+default_hooks = dict(checkpoint=dict(interval=100, by_epoch=False), logger=dict(interval=25))
 evaluation = dict(
     train=dict(type='eqssl.ArrayImages', split='train'),
     test=dict(type='eqssl.ArrayImages', split='test'),
     size=32,
     limits=dict(train=8000, test=2000),
     tasks=dict(
-        knn=dict(type='eqssl.KNN'),
+        knn=dict(type='eqssl.KNN', part='all'),
         equivariance=dict(
             type='eqssl.Equivariance',
             paths=dict(
@@ -29,6 +29,6 @@ evaluation = dict(
             train=4000,
             test=2000,
         ),
-        collapse=dict(type='eqssl.Collapse'),
+        collapse=dict(type='eqssl.Collapse', part='all'),
     ),
 )

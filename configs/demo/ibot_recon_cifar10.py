@@ -7,7 +7,7 @@ model = dict(
             weight=1.0,
             num_images=2,
             path=dict(type='eqssl.SE2', degrees=45.0, pixels=4.0, reference=32, padding='reflect'),
-            decoder=dict(type='eqssl.ReconDecoder', width=64, channels=(64, 32, 16)),
+            decoder=dict(type='eqssl.ReconDecoder', width=64, channels=(32, 16, 16)),
         )
     ),
 )

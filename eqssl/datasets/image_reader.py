@@ -57,6 +57,8 @@ def decode(data: bytes) -> np.ndarray:
             return simplejpeg.decode_jpeg(data, colorspace='RGB', strict=True)
         if image.format == 'JPEG' and image.mode in ('RGB', 'L'):  # rotated: decode strictly, then turn
             image = _with_exif(Image.fromarray(simplejpeg.decode_jpeg(data, 'RGB', strict=True)), image)
+        if image.format == 'PNG':
+            Image.open(io.BytesIO(data)).verify()  # checksums, which reading alone ignores
         return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
     except UnreadableImage:
         raise

@@ -39,7 +39,7 @@ CASES = {
     'misspelt type': ({'model.backbone.type': 'eqssl.VisionTransfomer'}, "model.backbone.type='eqssl.VisionTransfomer'"),
     'misspelt optimizer': ({'optim_wrapper.optimizer.type': 'AdamWW'}, "optim_wrapper.optimizer.type='AdamWW'"),
     'equi dims too large': ({'model.neck.equi_dims': 2000}, 'model.neck.equi_dims=2000 .*out_channels=1280'),
-    'warm-up longer than the run': ({'train_cfg.max_iters': 10}, 'param_scheduler: warmup=50'),
+    'warm-up longer than the run': ({'train_cfg.max_iters': 10}, 'param_scheduler: warmup=40'),
     'optimizer that cannot skip': (
         {'optim_wrapper.optimizer': dict(type='RMSprop', lr=0.1)}, 'RMSprop cannot skip a non-finite step'
     ),

@@ -1,5 +1,5 @@
 # A few hundred steps of AdamW, cosine after a short warm-up.
-train_cfg = dict(type='eqssl.PretrainLoop', max_iters=450)
+train_cfg = dict(type='eqssl.PretrainLoop', max_iters=300)
 optim_wrapper = dict(
     type='eqssl.OptimWrapper',
     constructor='eqssl.OptimWrapperConstructor',
@@ -7,6 +7,6 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=3.0, per_parameter=True),
 )
 param_scheduler = [
-    dict(type='eqssl.CosineSchedule', param_name='lr', final=1e-5, warmup=50, by_epoch=False),
+    dict(type='eqssl.CosineSchedule', param_name='lr', final=1e-5, warmup=40, by_epoch=False),
     dict(type='eqssl.CosineSchedule', param_name='weight_decay', final=0.4, by_epoch=False),
 ]

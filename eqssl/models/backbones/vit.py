@@ -81,6 +81,11 @@ class VisionTransformer(MMVisionTransformer):
                     nn.init.zeros_(module.bias)
         nn.init.trunc_normal_(self.cls_token, std=0.02)
 
+    def train(self, mode: bool = True) -> VisionTransformer:
+        """As every module's, returning the module (mmpretrain's returns None)."""
+        super().train(mode)
+        return self
+
     def _resize_matrix(self, grid: tuple[int, int], like: Tensor) -> Tensor:
         """Bicubic resizing of the position grid as a matrix ``[n_new, n_old]``: computed once per size, then cached.
 
