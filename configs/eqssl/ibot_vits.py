@@ -1,5 +1,5 @@
 # reproduces: iBOT ViT-S/16 on ImageNet-1k (Zhou et al. 2022, official command), the base of ibot_recon_vits.py
-# cost:       125.6 GFLOP per image (tools/analysis/profile_step.py)
+# cost:       128.2 GFLOP per image (tools/analysis/profile_step.py)
 # command:    tools/dist_train.sh configs/eqssl/ibot_vits.py 8
 # expected:   kNN 75.2, linear 77.9 after 800 epochs (official code's README)
 # measured:   not run to the end by us

@@ -107,7 +107,8 @@ def prune(folder: Path, keep: int) -> None:
     for path in list_checkpoints(folder)[:-keep]:
         path.unlink(missing_ok=True)
         hash_file_of(path).unlink(missing_ok=True)
-    for leftover in [*folder.glob('iter_*.pth.new'), *folder.glob('iter_*.tmp')]:
+    orphans = [side for side in folder.glob('iter_*.pth.sha256') if not side.with_suffix('').exists()]
+    for leftover in [*folder.glob('iter_*.pth.new'), *folder.glob('iter_*.tmp'), *orphans]:
         leftover.unlink(missing_ok=True)
     _sync_folder(folder)
 

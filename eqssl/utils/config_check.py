@@ -124,8 +124,8 @@ def check_keys(cfg: dict) -> None:
         if cfg.get(section) is None:
             raise UserError(f"config key '{section}' is missing")
     for name, task in (cfg['model'].get('auxiliary') or {}).items():
-        if task is not None and 'type' not in task:
-            raise UserError(f"config key 'model.auxiliary.{name}.type' is missing")
+        if task is not None and not (isinstance(task, dict) and 'type' in task):
+            raise UserError(f"config key 'model.auxiliary.{name}' must be a dict with a type")
     for key, value in cfg.items():
         if not key.startswith('_'):
             _check(value, key)

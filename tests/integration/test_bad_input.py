@@ -26,7 +26,7 @@ def arguments(tmp_path, config=DEMO, options=None, **kw):
     return argparse.Namespace(**{**values, **kw})
 
 
-FOLDER = {'train_dataloader.dataset.source': dict(type='eqssl.ImageFolder')}
+FOLDER = {'train_dataloader.dataset.source': dict(_delete_=True, type='eqssl.ImageFolder')}
 CASES = {
     'missing data root': ({**FOLDER, 'data_root': '/nowhere'}, "data_root '/nowhere' is not a folder"),
     'empty folder': ({**FOLDER, 'data_root': 'EMPTY'}, 'holds no image'),
