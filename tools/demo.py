@@ -18,13 +18,14 @@ def main() -> int:
     parser.add_argument('--data', choices=['objects', 'cifar10'], default='objects')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--train-base', action='store_true', help='train iBOT alone instead of its stored result')
+    parser.add_argument('--store-base', action='store_true', help='store the result of iBOT alone (maintainers)')
     parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to tools/train.py')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
     warnings.filterwarnings('ignore')
     from eqssl.demo import run
 
-    run(args.data, args.seed, args.train_base, args.cfg_options)
+    run(args.data, args.seed, args.train_base, args.store_base, args.cfg_options)
     return 0
 
 

@@ -4,7 +4,7 @@ model = dict(
     auxiliary=dict(
         recon=dict(
             type='eqssl.IntermediateRecon',
-            weight=1.0,
+            weight=5.0,
             num_images=2,
             path=dict(type='eqssl.SE2', degrees=45.0, pixels=4.0, reference=32, padding='reflect'),
             decoder=dict(type='eqssl.ReconDecoder', width=64, channels=(32, 16, 16)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,6 @@ def run_training(args: Any) -> int:
     Returns:
         exit code: 0, or 75 where a signal stopped the run after it had saved.
     """
-    warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
     cfg = open_front_door(args.config, args.cfg_options)
     apply_flags(cfg, args)
     check_work_dir(cfg.work_dir)

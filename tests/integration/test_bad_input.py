@@ -30,13 +30,13 @@ FOLDER = {'train_dataloader.dataset.source': dict(_delete_=True, type='eqssl.Ima
 CASES = {
     'missing data root': ({**FOLDER, 'data_root': '/nowhere'}, "data_root '/nowhere' is not a folder"),
     'empty folder': ({**FOLDER, 'data_root': 'EMPTY'}, 'holds no image'),
-    'misspelt top-level key': ({'param_schedulers': 1}, "'param_schedulers' is unknown .did you mean 'param_scheduler'"),
+    'misspelt top-level key': ({'param_schedulers': 1}, "'param_schedulers' is unknown .*'param_scheduler'"),
     'misspelt nested key': ({'model.head.student_tmp': 1}, "'model.head.student_tmp' is unknown .*'student_temp'"),
     'misspelt hook': ({'default_hooks.chekpoint': {}}, "'default_hooks.chekpoint' is unknown .*'checkpoint'"),
     'misspelt view key': (
         {'train_dataloader.dataset.views.views.0.blurr_prob': 1}, "blurr_prob' is unknown .*'blur_prob'"
     ),
-    'misspelt type': ({'model.backbone.type': 'eqssl.VisionTransfomer'}, "model.backbone.type='eqssl.VisionTransfomer'"),
+    'misspelt type': ({'model.backbone.type': 'eqssl.VisionTransfomer'}, "backbone.type='eqssl.VisionTransfomer'"),
     'misspelt optimizer': ({'optim_wrapper.optimizer.type': 'AdamWW'}, "optim_wrapper.optimizer.type='AdamWW'"),
     'equi dims too large': ({'model.neck.equi_dims': 2000}, 'model.neck.equi_dims=2000 .*out_channels=1280'),
     'warm-up longer than the run': ({'train_cfg.max_iters': 10}, 'param_scheduler: warmup=40'),

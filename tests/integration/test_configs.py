@@ -65,9 +65,7 @@ def test_recipe_opens_with_what_it_reproduces_and_what_was_measured(path):
         assert f'# {field}' in text.split('_base_')[0], f'{path.name} has no {field} in its header'
 
 
-@pytest.mark.parametrize(
-    ('name', 'limit'), [('ibot_recon_vits', 15.0), ('ibot_recon_vitl', 8.0)], ids=['vits', 'vitl']
-)
+@pytest.mark.parametrize(('name', 'limit'), [('ibot_recon_vits', 15.0), ('ibot_recon_vitl', 8.0)], ids=['vits', 'vitl'])
 def test_recon_costs_no_encoder_pass_and_stays_below_the_papers_overhead(name, limit, image_folder):
     from eqssl.utils.profiling import report
 

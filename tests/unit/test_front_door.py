@@ -69,7 +69,7 @@ def test_types_and_signatures():
 
 
 def test_environment_check_names_what_is_wrong_and_the_mend(monkeypatch):
-    versions = {name: '1' for name in env.CORE} | {'torch': '2.11.0', 'torchvision': '0.25.0', 'mmcv': '2.1'}
+    versions = dict.fromkeys(env.CORE, '1') | {'torch': '2.11.0', 'torchvision': '0.25.0', 'mmcv': '2.1'}
     monkeypatch.setattr(env, 'version_of', versions.get)
     found = {f.what: f.mend for f in env.check_environment() if f.level == 'error'}
     assert any('torch 2.11.0 needs torchvision 0.26' in what and 'pip install' in mend for what, mend in found.items())

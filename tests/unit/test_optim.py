@@ -128,7 +128,7 @@ def test_groups_without_weight_decay_on_bias_and_norm():
 
 
 def test_schedule_is_warmup_then_cosine_and_a_function_of_the_iteration():
-    model, wrapper = setup()
+    _model, wrapper = setup()
     schedule = CosineSchedule(wrapper, 'lr', final=0.01, warmup=10, by_epoch=False, end=110)
     values = []
     for _ in range(110):

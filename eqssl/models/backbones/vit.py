@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from mmpretrain.models import VisionTransformer as MMVisionTransformer
 from torch import Tensor
 
 from eqssl.registry import MODELS
 from eqssl.structures import Tokens
 from eqssl.utils import counters
 from eqssl.utils.errors import UserError
+
+with warnings.catch_warnings():  # mmcv without compiled ops warns; pre-training needs none (tools/check_env.py tells)
+    warnings.simplefilter('ignore')
+    from mmpretrain.models import VisionTransformer as MMVisionTransformer
 from eqssl.utils.precision import float32_island
 
 

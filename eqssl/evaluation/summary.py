@@ -1,0 +1,48 @@
+"""Mean and spread over runs."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eqssl.utils.errors import UserError
+
+
+def read_results(folders: Sequence[str | Path]) -> list[dict[str, dict[str, float]]]:
+    """``results.json`` of several work dirs: network -> measure -> value."""
+    results = []
+    for folder in folders:
+        path = Path(folder) / 'results.json'
+        if not path.is_file():
+            raise UserError(f'{path} does not exist; run the demo (or tools/evaluate.py --json) there first')
+        results.append(json.loads(path.read_text()))
+    return results
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """``mean +- standard deviation`` over runs (sample standard deviation; none for one run)."""
+    if len(values) < 2:
+        return f'{values[0]:.3f}'
+    return f'{statistics.mean(values):.3f} +- {statistics.stdev(values):.3f}'
+
+
+def summarize(results: Sequence[dict[str, dict[str, float]]], measures: dict[str, str]) -> list[dict[str, Any]]:
+    """One row per network (in the order of the first run), one column per measure (column name -> key)."""
+    rows = []
+    for network in results[0]:
+        name = network.replace(' (stored)', '')
+        row: dict[str, Any] = {'': name}
+        for column, key in measures.items():
+            runs = [r.get(network, r.get(name, {})).get(key) for r in results]
+            found = [v for v in runs if v is not None]
+            row[column] = mean_and_spread(found) if found else None
+        rows.append(row)
+    return rows
+
+
+def paired_gain(results: Sequence[dict[str, dict[str, float]]], ours: str, base: str, key: str) -> list[float]:
+    """Gain of one network over another, run by run (same seed: same data, same initial weights)."""
+    return [r[ours][key] - r[base][key] for r in results]

@@ -1,0 +1,142 @@
+"""Hooks: unreadable images, log lines, signals; every stateful hook speaks the state protocol."""
+
+from __future__ import annotations
+
+import json
+import signal
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from eqssl.engine import hooks
+from eqssl.engine.hooks.log import _truncate_log
+from eqssl.evaluation.summary import mean_and_spread, paired_gain, summarize
+from eqssl.utils.errors import UserError
+
+
+class Logger:
+    def __init__(self):
+        self.lines = []
+
+    def info(self, text):
+        self.lines.append(text)
+
+    warning = info
+
+
+def runner(tmp_path, **kw):
+    return SimpleNamespace(work_dir=str(tmp_path), logger=Logger(), **kw)
+
+
+def batch(n, bad=()):
+    return {'index': torch.arange(n), 'unreadable': list(bad)}
+
+
+def test_unreadable_images_are_listed_once_and_stop_the_run_above_the_share(tmp_path):
+    hook, run = hooks.UnreadableImagesHook(max_share=0.1, min_tried=20), runner(tmp_path)
+    for _ in range(2):
+        hook.before_train_iter(run, 0, batch(8, [('a.jpg', 'empty file')]))
+    assert (tmp_path / 'unreadable.txt').read_text() == 'a.jpg\tempty file\n' and hook.failures == 2
+    with pytest.raises(UserError, match='max_share=0.1'):
+        hook.before_train_iter(run, 0, batch(8, [('b.jpg', 'truncated'), ('c.jpg', 'truncated')]))
+    assert 'b.jpg' in (tmp_path / 'unreadable.txt').read_text()
+    fresh = hooks.UnreadableImagesHook()
+    fresh.load_state_dict(hook.state_dict())
+    assert fresh.state_dict() == hook.state_dict()
+
+
+def test_log_lines_that_will_be_written_again_and_torn_ones_are_dropped(tmp_path):
+    file = tmp_path / 'log.jsonl'
+    file.write_text(''.join(json.dumps({'iter': i}) + '\n' for i in (1, 2, 3)) + '{"iter": 4, "lo')
+    _truncate_log(file, 2)
+    assert [json.loads(x)['iter'] for x in file.read_text().splitlines()] == [1, 2]
+
+
+def log_runner(tmp_path, maximum=4):
+    wrapper = SimpleNamespace(
+        grad_norm=torch.tensor(2.0), nonfinite_steps=torch.tensor(0.0), nonfinite_run=torch.tensor(0.0),
+        optimizer=SimpleNamespace(param_groups=[{'lr': 0.1}]),
+    )  # fmt: skip
+    return runner(
+        tmp_path, iter=0, max_iters=maximum, global_batch=4, optim_wrapper=wrapper,
+        train_loop=SimpleNamespace(iters_per_epoch=2), visualizer=SimpleNamespace(add_scalars=lambda *a, **k: None),
+    )  # fmt: skip
+
+
+def test_log_writes_means_once_per_interval_and_reads_nothing_in_between(tmp_path):
+    from eqssl.utils.counters import HostReads
+
+    hook, run = hooks.LogHook(interval=2, bar=False), log_runner(tmp_path)
+    hook.before_train(run)
+    for i, loss in enumerate([1.0, 3.0, 5.0, 9.0]):
+        run.iter = i
+        with HostReads() as reads:
+            hook.after_train_iter(run, i, outputs={'loss': torch.tensor(loss)})
+        if i % 2 == 0:
+            assert reads.reads == 0
+    lines = [json.loads(x) for x in (tmp_path / 'log.jsonl').read_text().splitlines()]
+    assert [(x['iter'], x['loss'], x['epoch']) for x in lines] == [(2, 2.0, 1.0), (4, 7.0, 2.0)]
+
+
+def test_persisting_non_finite_steps_stop_the_run_with_a_way_out(tmp_path):
+    hook, run = hooks.LogHook(interval=1, max_nonfinite=3, bar=False), log_runner(tmp_path)
+    run.optim_wrapper.nonfinite_run = torch.tensor(3.0)
+    hook.before_train(run)
+    with pytest.raises(UserError, match='3 steps in a row .* optim_wrapper.optimizer.lr'):
+        hook.after_train_iter(run, 0, outputs={'loss': torch.tensor(1.0)})
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_saves_and_stops_at_the_step_boundary(tmp_path, number):
+    saved = []
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGUSR1)}
+    hook = hooks.SignalHook()
+    writer = hooks.CheckpointHook()
+    writer.save = lambda run, done: saved.append(done)
+    run = runner(tmp_path, iter=6, max_iters=10, hooks=[writer, hook], train_loop=SimpleNamespace(stop_training=False))
+    try:
+        hook.before_run(run)
+        hook.after_train_iter(run, 6)
+        assert not saved and not run.train_loop.stop_training
+        signal.raise_signal(number)
+        hook.after_train_iter(run, 6)
+    finally:
+        for n, handler in before.items():
+            signal.signal(n, handler)
+    assert saved == [7] and run.interrupted and run.train_loop.stop_training
+
+
+def test_hooks_that_change_over_time_have_a_state():
+    """A new hook with attributes that change must say how to save them, or stand in this list with a reason."""
+    derived = {
+        'CheckpointHook',  # settings only
+        'EvaluationHook',  # holds a cache of images
+        'RuntimeInfoHook',  # writes, holds nothing
+        'SignalHook',  # a signal belongs to a process
+        'TeacherEMAHook',  # the teacher is in the model
+    }
+    for name in hooks.__all__:
+        cls = getattr(hooks, name)
+        assert name in derived or (hasattr(cls, 'state_dict') and hasattr(cls, 'load_state_dict')), name
+
+
+@pytest.mark.parametrize(
+    'build',
+    [
+        lambda: hooks.CheckpointHook(interval=0),
+        lambda: hooks.CheckpointHook(keep=0),
+        lambda: hooks.LogHook(interval=0),
+        lambda: hooks.UnreadableImagesHook(2),
+    ],
+)
+def test_wrong_settings_name_the_config_key(build):
+    with pytest.raises(UserError, match='default_hooks'):
+        build()
+
+
+def test_summary_of_seeds_by_hand():
+    runs = [{'base': {'k': 0.1}, 'ours': {'k': 0.4}}, {'base': {'k': 0.3}, 'ours': {'k': 0.5}}]
+    assert summarize(runs, {'K': 'k'})[0] == {'': 'base', 'K': '0.200 +- 0.141'}
+    assert paired_gain(runs, 'ours', 'base', 'k') == pytest.approx([0.3, 0.2])
+    assert mean_and_spread([0.5]) == '0.500'
