@@ -17,7 +17,7 @@ BASE_FLAG := $(if $(BASE),--train-base,)
 .PHONY: demo test install install-dev lint docs check-env clean slow
 
 demo: $(CORE)
-	$(BIN)/python tools/demo.py --data $(DATA) --seed $(SEED) $(BASE_FLAG)
+	$(BIN)/python tools/demo.py --data $(DATA) --seed $(SEED) $(BASE_FLAG) || { $(BIN)/python tools/check_env.py --quiet; exit 1; }
 
 test: $(DEV)
 	@echo '== ruff and mypy'
@@ -25,7 +25,8 @@ test: $(DEV)
 	$(BIN)/ruff format --check eqssl tools tests
 	$(BIN)/mypy eqssl
 	@echo '== tests (unit, integration, dist; two workers)'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --durations=5
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --durations=5 \
+		|| { $(BIN)/python tools/check_env.py --quiet; exit 1; }
 
 slow: $(DEV)
 	$(BIN)/python -m pytest -m slow -s

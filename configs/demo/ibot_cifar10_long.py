@@ -1,3 +1,3 @@
 _base_ = ['ibot_cifar10.py']
-train_cfg = dict(max_iters=1500)
+train_cfg = dict(max_iters=1000)
 default_hooks = dict(checkpoint=dict(interval=500), logger=dict(interval=50))

@@ -1,0 +1,99 @@
+"""Tools through their functions: training with evaluation, evaluate, profile, own folders of images, bf16."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import pytest
+import torch
+
+from eqssl.engine.launch import run_training
+from eqssl.evaluation.command import evaluate_checkpoint
+from eqssl.utils.errors import UserError
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.integration
+DEMO = str(ROOT / 'configs/demo/ibot_recon_objects.py')
+SHORT = {
+    'train_cfg.max_iters': 4, 'param_scheduler.0.warmup': 1, 'train_dataloader.batch_size': 8,
+    'default_hooks.logger.interval': 1, 'evaluation.limits': dict(train=60, test=30),
+    'evaluation.tasks.equivariance.epochs': 2,
+}  # fmt: skip
+
+
+def train(work_dir, config=DEMO, amp=False, **options):
+    arguments = argparse.Namespace(
+        config=config, work_dir=str(work_dir), resume=None, amp=amp, auto_scale_lr=False,
+        cfg_options={**SHORT, **options}, launcher='none', check=None, debug=True,
+    )  # fmt: skip
+    assert run_training(arguments) == 0
+    lines = (work_dir / 'log.jsonl').read_text().splitlines()
+    return [json.loads(line)['loss'] for line in lines]
+
+
+def test_evaluation_during_training_changes_nothing_and_the_tools_read_the_checkpoint(tmp_path):
+    plain = train(tmp_path / 'plain', **{'model.backbone.drop_path_rate': 0.3})
+    hook = dict(type='eqssl.EvaluationHook', interval=2, by_epoch=False)
+    watched = train(tmp_path / 'watched', **{'default_hooks.evaluation': hook, 'model.backbone.drop_path_rate': 0.3})
+    assert plain == watched
+    lines = [json.loads(x) for x in (tmp_path / 'watched' / 'evaluation.jsonl').read_text().splitlines()]
+    assert [x['iter'] for x in lines] == [2, 4] and 0 <= lines[0]['knn_top1'] <= 1
+
+    checkpoint = str(tmp_path / 'plain' / 'iter_4.pth')
+    results = evaluate_checkpoint(DEMO, checkpoint, dict(SHORT), controls=True)
+    assert list(results) == ['raw pixels', 'random init', 'trained']
+    for key in ('knn_top1', 'r2/rotation/all/mlp', 'r2_global/rotation/all/mlp', 'r2/mean/all/mlp'):
+        assert all(key in result for result in results.values()), key
+    assert results['trained']['knn_top1'] == pytest.approx(lines[1]['knn_top1'])
+    parts = {**SHORT, 'evaluation.tasks.equivariance.parts': ['all', 'inv', 'equi'],
+             'evaluation.tasks.equivariance.probes': ['ridge']}  # fmt: skip
+    split = evaluate_checkpoint(DEMO, checkpoint, parts, ['equivariance'])['trained']
+    assert {'r2/color/inv/ridge', 'r2/color/equi/ridge', 'r2/mean/equi/ridge'} <= set(split)
+    with pytest.raises(UserError, match="--tasks knnn: .*did you mean 'knn'"):
+        evaluate_checkpoint(DEMO, checkpoint, dict(SHORT), ['knnn'])
+    with pytest.raises(UserError, match='does not fit model'):
+        evaluate_checkpoint(str(ROOT / 'configs/demo/ibot_objects.py'), checkpoint, dict(SHORT))
+
+
+def test_own_folder_of_unlabelled_images_trains_and_evaluates(image_folder, tmp_path):
+    source = dict(_delete_=True, type='eqssl.ImageFolder')
+    options = {'train_dataloader.dataset.source': source, 'data_root': str(image_folder)}
+    losses = train(tmp_path / 'own', **options)
+    assert len(losses) == 4 and all(x == x for x in losses)
+    options = {**SHORT, **options, 'evaluation': None}
+    result = evaluate_checkpoint(DEMO, str(tmp_path / 'own' / 'iter_4.pth'), options)['trained']
+    assert 'knn_top1' not in result and 'r2/rotation/equi/ridge' in result
+
+
+def test_amp_flag_trains_in_bfloat16(tmp_path):
+    full, half = train(tmp_path / 'full'), train(tmp_path / 'half', amp=True)
+    assert full != half and half == pytest.approx(full, rel=0.02)
+
+
+def test_profile_writes_its_table_as_json(tmp_path, monkeypatch, capsys):
+    import runpy
+
+    target = tmp_path / 'profile.json'
+    monkeypatch.setattr('sys.argv', ['profile_step.py', DEMO, '--json', str(target)])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / 'tools/analysis/profile_step.py'), run_name='__main__')
+    assert stop.value.code == 0
+    report = json.loads(target.read_text())
+    assert report['step']['host_reads'] == 0 and report['step']['backbone_calls'] == 2
+    assert 'extra FLOPs over the base' in capsys.readouterr().out
+
+
+def test_demo_pictures_and_report(tmp_path, registered):
+    from eqssl.demo import draw_views
+    from eqssl.engine.front_door import open_front_door
+    from eqssl.registry import MODELS
+    from eqssl.visualization import Report
+
+    cfg = open_front_door(DEMO)
+    torch.manual_seed(0)
+    report = Report('x')
+    draw_views(report, cfg, MODELS.build(cfg.model).eval(), columns=3)
+    text = report.write(tmp_path / 'report.html').read_text()
+    assert text.count('data:image/png') == 8 + 2
+    assert 'target u1 (1/3 of the way)' in text and 'reconstruction of u2' in text
