@@ -26,7 +26,7 @@ def _quiet_and_seeded() -> None:
 @pytest.fixture(scope='session')
 def registered() -> None:
     """All registries filled, as the front door does."""
-    from mmengine.registry import DefaultScope
+    from mmengine.registry import init_default_scope
 
     import eqssl.augment
     import eqssl.datasets
@@ -34,7 +34,7 @@ def registered() -> None:
     import eqssl.evaluation
     import eqssl.models  # noqa: F401
 
-    DefaultScope.get_instance('tests', scope_name='mmpretrain')
+    init_default_scope('mmpretrain')
 
 
 def write_images(folder: Path, count: int, size: int = 40, seed: int = 0) -> Path:

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
+from mmengine.registry import init_default_scope
 
 from eqssl.datasets.fetch import fetch_cifar10
+from eqssl.datasets.multicrop import ViewSpec
 from eqssl.utils.config_check import check_keys
 from eqssl.utils.errors import UserError
 
@@ -82,6 +83,8 @@ def complete(cfg: Config) -> None:
     loader['drop_last'] = True
     if loader.num_workers > 0:
         loader.setdefault('persistent_workers', True)
+    else:
+        loader.pop('prefetch_factor', None)  # without workers nothing is fetched ahead
     loader.dataset['seed'] = randomness['seed']
     for scheduler in cfg.param_scheduler if isinstance(cfg.param_scheduler, list) else [cfg.param_scheduler]:
         if scheduler.get('type') == 'eqssl.CosineSchedule' and scheduler.get('by_epoch', True):
@@ -96,6 +99,34 @@ def complete(cfg: Config) -> None:
             'gradient_as_bucket_view': True,
         },
     )
+
+
+def fit_views_to_model(cfg: Config) -> None:
+    """Keys of data and model that must agree.
+
+    Raises:
+        UserError: a blur larger than the preprocessor's kernel, or a mask grid that is not the backbone's.
+    """
+    dataset, backbone = cfg.train_dataloader.dataset, cfg.model.backbone
+    specs = [ViewSpec(**view) for view in dataset.get('views', {}).get('views', [])]
+    if not specs:
+        return
+    largest = max(spec.blur_sigma[1] for spec in specs)
+    preprocessor = cfg.model.setdefault('data_preprocessor', {'type': 'eqssl.ViewAugmenter'})
+    if preprocessor.setdefault('max_sigma', largest) < largest:
+        raise UserError(
+            f'model.data_preprocessor.max_sigma={preprocessor["max_sigma"]} is less than the largest blur_sigma of the '
+            f'views, {largest}; leave it out'
+        )
+    mask, patch = dataset.get('mask'), backbone.get('patch_size')
+    if mask is None or patch is None:
+        return
+    size = next((s.size for s in specs if s.group == dataset.get('mask_group', 'global')), None)
+    if size is not None and mask.get('grid') != size // patch:
+        raise UserError(
+            f'train_dataloader.dataset.mask.grid={mask.get("grid")}, but crops of {size} px have {size // patch} '
+            f'patches of {patch} px a side; set it to {size // patch}'
+        )
 
 
 def check_work_dir(path: str) -> None:
@@ -134,7 +165,7 @@ def open_front_door(path: str, options: dict[str, Any] | None = None) -> Config:
     """Read, check and complete a config; the only way in for every tool."""
     cfg = read_config(path, options)
     scope = cfg.get('default_scope', 'mmpretrain')
-    DefaultScope.get_instance('eqssl-front-door', scope_name=scope)
+    init_default_scope(scope)
     import eqssl.augment
     import eqssl.datasets
     import eqssl.engine
@@ -143,4 +174,5 @@ def open_front_door(path: str, options: dict[str, Any] | None = None) -> Config:
 
     check_keys(cfg._cfg_dict)
     complete(cfg)
+    fit_views_to_model(cfg)
     return cfg

@@ -43,6 +43,8 @@ CASES = {
     'optimizer that cannot skip': (
         {'optim_wrapper.optimizer': dict(type='RMSprop', lr=0.1)}, 'RMSprop cannot skip a non-finite step'
     ),
+    'mask grid of another size': ({'train_dataloader.dataset.mask.grid': 8}, 'mask.grid=8, but crops of 32 px have 4'),
+    'blur beyond the kernel': ({'model.data_preprocessor.max_sigma': 0.3}, 'max_sigma=0.3 is less than'),
     'both lengths': ({'train_cfg.max_epochs': 3}, 'exactly one of max_epochs and max_iters'),
 }  # fmt: skip
 

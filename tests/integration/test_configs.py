@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eqssl.engine.front_door import complete, open_front_door, read_config
+from eqssl.engine.front_door import complete, fit_views_to_model, open_front_door, read_config
 from eqssl.registry import RUNNERS
 from eqssl.utils.config_check import check_keys
 from tests.conftest import ROOT
@@ -31,7 +31,6 @@ def shrink(cfg, data_root: Path, work_dir: Path) -> None:
     dataset.mask['grid'] = 4
     dataset.source = dict(type='eqssl.ImageFolder', data_root=str(data_root))
     cfg.train_dataloader.update(batch_size=4, num_workers=0)
-    cfg.train_dataloader.pop('prefetch_factor', None)
     cfg.train_cfg = dict(type='eqssl.PretrainLoop', max_iters=2)
     for scheduler in cfg.param_scheduler:
         scheduler.update(warmup=0)
@@ -46,6 +45,7 @@ def test_config_trains_two_iterations(path, image_folder, tmp_path):
     check_keys(cfg._cfg_dict)
     shrink(cfg, image_folder, tmp_path)
     complete(cfg)
+    fit_views_to_model(cfg)
     cfg.experiment_name = f'{path.stem}_{tmp_path.name}'
     runner = RUNNERS.build(cfg)
     before = {k: v.clone() for k, v in runner.model.teacher.state_dict().items()}

@@ -1,7 +1,6 @@
 # A small ViT for the demo: 128 wide, 4 blocks, patches of a quarter of the image (16 tokens).
 model = dict(
     type='eqssl.SSLPretrainer',
-    data_preprocessor=dict(type='eqssl.ViewAugmenter', max_sigma=0.6),
     backbone=dict(
         type='eqssl.VisionTransformer',
         arch=dict(embed_dims=128, num_layers=4, num_heads=4, feedforward_channels=512),
