@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 
 from eqssl.engine.checkpoint_store import list_checkpoints
 from eqssl.engine.front_door import open_front_door
@@ -20,7 +22,7 @@ from eqssl.utils.errors import UserError
 from eqssl.utils.tables import format_table, write_json
 from eqssl.visualization import Report
 from eqssl.visualization.curves import draw_curves, read_log
-from eqssl.visualization.pictures import montage, pca_at_higher_resolution, reconstruction_rows
+from eqssl.visualization.pictures import montage, pca_at_higher_resolution, reconstruction_rows, with_captions
 
 ROOT = Path(__file__).resolve().parent.parent
 STORED = ROOT / 'demo' / 'base_results.json'
@@ -85,8 +87,8 @@ def table_rows(results: Results) -> list[dict[str, Any]]:
     return rows
 
 
-def draw_views(report: Report, cfg: Any, model: Any, columns: int = 8) -> None:
-    """Originals, views, targets beside reconstructions; PCA maps."""
+def draw_views(report: Report, cfg: Any, model: Any, columns: int = 8) -> np.ndarray:
+    """Originals, views, targets beside reconstructions; PCA maps. Returns the first of these as one picture."""
     from eqssl.datasets import collate_views
 
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
@@ -101,10 +103,12 @@ def draw_views(report: Report, cfg: Any, model: Any, columns: int = 8) -> None:
         'The decoders see only the equivariant features of v1 and v2 (some patches masked) and draw the images on '
         'the way from u to v2. The features must therefore know how far and where v2 was moved.'
     )
-    report.rows(captions, [montage([row], 96) for row in rows])
+    pictures = [montage([row], 96) for row in rows]
+    report.rows(captions, pictures)
     report.heading('Patch features (first three principal components as colors)')
     images = torch.nn.functional.interpolate(originals, size=(cfg.evaluation.size,) * 2, mode='area')
     report.rows(['image', 'patch features'], [montage([images]), montage([pca_at_higher_resolution(model, images, 4)])])
+    return with_captions(captions, pictures)
 
 
 def write_report(work_dir: Path, config: Path, rows: list[dict], options: dict[str, Any], seconds: float) -> Path:
@@ -120,7 +124,7 @@ def write_report(work_dir: Path, config: Path, rows: list[dict], options: dict[s
     report.table(rows)
     report.heading('Training')
     report.picture(draw_curves(read_log(work_dir)), 'Losses (blue) and monitors of collapse (green).')
-    draw_views(report, cfg, model)
+    Image.fromarray(draw_views(report, cfg, model)).save(work_dir / 'reconstructions.png', optimize=True)
     return report.write(work_dir / 'report.html')
 
 

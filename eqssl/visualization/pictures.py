@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from eqssl.evaluation.encoders import evaluating
@@ -33,6 +34,17 @@ def montage(rows: list[Tensor], side: int = 96, gap: int = 4) -> np.ndarray:
         padded = F.pad(big, (gap, gap, gap, gap), value=1.0)
         lines.append(torch.cat(list(padded), dim=2))
     return to_uint8(torch.cat(lines, dim=1)[None])[0]
+
+
+def with_captions(captions: list[str], pictures: list[np.ndarray], width: int = 210) -> np.ndarray:
+    """Pictures below each other, each with its caption on the left, ``[H, W, 3]`` uint8."""
+    font = ImageFont.load_default(15)
+    lines = []
+    for caption, picture in zip(captions, pictures, strict=True):
+        label = Image.new('RGB', (width, picture.shape[0]), 'white')
+        ImageDraw.Draw(label).text((8, picture.shape[0] // 2 - 9), caption, fill=(45, 55, 72), font=font)
+        lines.append(np.concatenate([np.asarray(label), picture], axis=1))
+    return np.concatenate(lines)
 
 
 @torch.no_grad()
