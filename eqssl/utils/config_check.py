@@ -51,10 +51,16 @@ def resolve(name: Any, where: str) -> Any:
     """
     if not isinstance(name, str):
         return name
-    for registry in [*_registries(own), *_registries(root_registries)]:
-        found = registry.get(name)
-        if found is not None:
-            return found
+    scope, _, short = name.rpartition('.')
+    known = [r for r in _registries(own) if r.scope == 'eqssl'] if scope == 'eqssl' else _registries(root_registries)
+    for registry in known:
+        if short in registry.module_dict and scope in ('', 'eqssl'):
+            return registry.module_dict[short]
+    if scope != 'eqssl':  # other packages' registries, which are imported when asked
+        for registry in known:
+            found = registry.get(name)
+            if found is not None:
+                return found
     raise UserError(f"{where}.type='{name}' is not a registered type{did_you_mean(name, known_types())}")
 
 
