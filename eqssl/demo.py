@@ -82,6 +82,7 @@ def table_rows(results: Results) -> list[dict[str, Any]]:
     for name, result in results.items():
         row: dict[str, Any] = {'': name, 'kNN top-1': result.get('knn_top1')}
         row.update({f'R2 {path}': result.get(f'r2/{path}/all/mlp') for path in PATHS})
+        row.update({f'R2 true {k[7:]}': v for k, v in result.items() if k.startswith('latent/')})
         row.update({'RankMe': result.get('rankme'), 'feature std': result.get('feature_std')})
         rows.append({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()})
     return rows

@@ -5,5 +5,6 @@ from eqssl.evaluation.equivariance import Equivariance
 from eqssl.evaluation.evaluator import Evaluation
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.knn import KNN
+from eqssl.evaluation.latents import LatentRegression
 
-__all__ = ['KNN', 'Collapse', 'Equivariance', 'Evaluation', 'FeatureStore']
+__all__ = ['KNN', 'Collapse', 'Equivariance', 'Evaluation', 'FeatureStore', 'LatentRegression']

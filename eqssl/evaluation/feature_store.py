@@ -14,6 +14,7 @@ from torch import Tensor
 from eqssl.datasets.image_reader import UnreadableImage
 
 Encoder = Callable[[Tensor], dict[str, Tensor]]
+Images = tuple[Tensor, Tensor, Tensor | None]
 
 
 def eval_image(image: np.ndarray, size: int, crop_ratio: float = 0.875) -> np.ndarray:
@@ -64,32 +65,31 @@ class FeatureStore:
         limits: dict[str, int | None] | None = None,
         cells: int = 2,
         batch_size: int = 256,
-        images: dict[str, tuple[Tensor, Tensor]] | None = None,
+        images: dict[str, Images] | None = None,
     ) -> None:
         self.encoder, self.size, self.cells, self.batch_size = encoder, size, cells, batch_size
         limits = limits or {}
         self.data = images or {s: self._read(source, limits.get(s)) for s, source in sources.items()}
-        self.latents = {s: getattr(source, 'latents', None) for s, source in sources.items()}
         self._cache: dict[str, dict[str, Tensor]] = {}
 
-    def _read(self, source: Any, limit: int | None) -> tuple[Tensor, Tensor]:
-        """Images ``[n, 3, S, S]`` in [0, 1] and labels ``[n]``; unreadable ones are left out."""
+    def _read(self, source: Any, limit: int | None) -> Images:
+        """Images ``[n, 3, S, S]`` in [0, 1], labels ``[n]``, latents ``[n, L]`` or None; unreadable ones left out."""
         count = len(source) if limit is None else min(limit, len(source))
-        images, labels = [], []
+        images, labels, kept = [], [], []
         for index in np.linspace(0, len(source) - 1, count).astype(int):
             try:
                 images.append(eval_image(source.load(int(index)), self.size))
             except UnreadableImage:
                 continue
             labels.append(source.label(int(index)))
+            kept.append(int(index))
+        latents = getattr(source, 'latents', None)
         stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
-        return stacked, torch.tensor(labels)
+        return stacked, torch.tensor(labels), None if latents is None else torch.from_numpy(latents[kept])
 
     def with_encoder(self, encoder: Encoder) -> FeatureStore:
         """A store of another network over the same images."""
-        other = FeatureStore(encoder, {}, self.size, None, self.cells, self.batch_size, images=self.data)
-        other.latents = self.latents
-        return other
+        return FeatureStore(encoder, {}, self.size, None, self.cells, self.batch_size, images=self.data)
 
     def images(self, split: str) -> Tensor:
         """``[n, 3, S, S]`` in [0, 1]."""
@@ -98,6 +98,10 @@ class FeatureStore:
     def labels(self, split: str) -> Tensor:
         """``[n]``, -1 without labels."""
         return self.data[split][1]
+
+    def latents(self, split: str) -> Tensor | None:
+        """True parameters ``[n, L]``, None where the data has none."""
+        return self.data[split][2]
 
     def features(self, split: str, part: str) -> Tensor:
         """Features of the untransformed images, ``[n, D]`` on the CPU."""

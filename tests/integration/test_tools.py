@@ -95,5 +95,5 @@ def test_demo_pictures_and_report(tmp_path, registered):
     report = Report('x')
     draw_views(report, cfg, MODELS.build(cfg.model).eval(), columns=3)
     text = report.write(tmp_path / 'report.html').read_text()
-    assert text.count('data:image/png') == 8 + 2
+    assert text.count('data:image/png') == 7 + 2
     assert 'target u1 (1/3 of the way)' in text and 'reconstruction of u2' in text

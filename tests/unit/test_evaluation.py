@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from eqssl.evaluation import KNN, Collapse, Equivariance, FeatureStore
+from eqssl.evaluation import KNN, Collapse, Equivariance, FeatureStore, LatentRegression
 from eqssl.evaluation.collapse import feature_std, rankme
 from eqssl.evaluation.feature_store import eval_image, grid_pool
 from eqssl.evaluation.knn import knn_predict
@@ -112,7 +112,7 @@ def test_features_that_hold_the_shift_have_r2_1_and_invariant_ones_0():
         return {'cls': position, 'patch': position[:, None]}
 
     labels = torch.zeros(500, dtype=torch.long)
-    data = {'train': (images[:500], labels), 'test': (images[500:], labels[:200])}
+    data = {'train': (images[:500], labels, None), 'test': (images[500:], labels[:200], None)}
     task = Equivariance(PATH, probes=('ridge', 'mlp'), parts=('cls',), hidden=64, epochs=60)
     result = task(FeatureStore(centroid, {}, 24, images=data))
     assert result['r2/translation/cls/ridge'] > 0.999 and result['r2/translation/cls/mlp'] > 0.9
@@ -140,7 +140,7 @@ def test_one_extraction_pass_feeds_every_task():
 
 def test_missing_labels_are_refused_by_knn():
     store = store_of(pixels)
-    store.data['train'] = (store.data['train'][0], torch.full((500,), -1))
+    store.data['train'] = (store.data['train'][0], torch.full((500,), -1), None)
     with pytest.raises(UserError, match='needs labels'):
         KNN()(store)
 
@@ -157,3 +157,18 @@ def test_eval_image_crops_the_center_and_keeps_small_images():
 def test_standardize_handles_constant_features():
     x, y = standardize(torch.tensor([[1.0, 5], [3, 5]]), torch.tensor([[2.0, 6]]))
     assert x.tolist() == [[-1, 0], [1, 0]] and y.tolist() == [[0, 0]]
+
+
+def test_true_latents_are_read_where_features_hold_them():
+    x = torch.rand(400, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    hue = torch.rand(400, 1, generator=torch.Generator().manual_seed(1))
+    x[:, 0, 0, 0], x[:, 1, 0, 0] = (2 * torch.pi * hue[:, 0]).cos(), (2 * torch.pi * hue[:, 0]).sin()
+    latents = torch.cat([hue, torch.rand(400, 1, generator=torch.Generator().manual_seed(2))], 1)
+    labels = torch.zeros(400, dtype=torch.long)
+    data = {'train': (x[:300], labels[:300], latents[:300]), 'test': (x[300:], labels[300:], latents[300:])}
+    task = LatentRegression({'hue': dict(columns=[0], circular=True), 'other': dict(columns=[1])})
+    result = task.on('small_pixels')(FeatureStore(pixels, {}, 4, images=data))
+    assert result['latent/hue'] > 0.99 and result['latent/other'] < 0.2
+    data['test'] = (*data['test'][:2], None)
+    with pytest.raises(UserError, match='needs data with latents'):
+        task.on('small_pixels')(FeatureStore(pixels, {}, 4, images=data))

@@ -1,0 +1,55 @@
+"""How much of an image's true parameters can be read from its features (sets with latents, such as renders)."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor
+
+from eqssl.evaluation.feature_store import FeatureStore
+from eqssl.evaluation.regression import fit_ridge, r2_mean, standardize
+from eqssl.registry import EVALUATORS
+from eqssl.utils.errors import UserError
+
+
+@EVALUATORS.register_module()
+class LatentRegression:
+    """Ridge R2 (mean over dimensions) of groups of latents from the features of single images, as on 3DIEBench.
+
+    Args:
+        groups: name -> dict(columns=[...], circular=False); circular values in [0, 1) become cosine and sine.
+        part: which features, see :class:`FeatureStore`.
+    """
+
+    name = 'latents'
+    pixels = 'small_pixels'  # the part that stands for raw pixels
+
+    def __init__(self, groups: dict[str, dict], part: str = 'all') -> None:
+        self.groups, self.part = groups, part
+
+    def on(self, part: str) -> LatentRegression:
+        """The same task on another part."""
+        other = copy.copy(self)
+        other.part = part
+        return other
+
+    def _targets(self, store: FeatureStore, split: str, group: dict) -> Tensor:
+        latents = store.latents(split)
+        if latents is None:
+            raise UserError("evaluation task latents needs data with latents (an array '<split>_latents')")
+        values = latents[:, group['columns']]
+        if not group.get('circular', False):
+            return values
+        angle = 2 * math.pi * values
+        return torch.cat([angle.cos(), angle.sin()], 1)
+
+    def __call__(self, store: FeatureStore) -> dict[str, float]:
+        """``latent/<group>``."""
+        x, x_test = standardize(*(store.features(split, self.part) for split in ('train', 'test')))
+        result = {}
+        for name, group in self.groups.items():
+            y, y_test = (self._targets(store, split, group) for split in ('train', 'test'))
+            result[f'latent/{name}'] = r2_mean(fit_ridge(x, y, x_test), y_test)
+        return result
