@@ -1,3 +1,8 @@
+# reproduces: nothing published; the base of ibot_recon_cifar10.py: iBOT on CIFAR-10 with a small ViT
+# cost:       0.27 GFLOP per image; 300 iterations of 128 images, about 4 minutes on two cores
+# command:    python tools/train.py configs/demo/ibot_cifar10.py
+# expected:   less R2 than ibot_recon_cifar10.py
+# measured:   @base@
 _base_ = [
     '../_base_/models/demo_vit.py',
     '../_base_/views/demo_32.py',

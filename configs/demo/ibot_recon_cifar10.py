@@ -1,3 +1,9 @@
+# reproduces: nothing published; the main job, small: iBOT + intermediate reconstruction on CIFAR-10. lambda 5, the upper end of
+#             the paper's sweep, since 300 iterations are few
+# cost:       0.30 GFLOP per image; 300 iterations of 128 images, about 4 minutes on two cores
+# command:    make demo DATA=cifar10
+# expected:   more R2 than iBOT alone and no less kNN
+# measured:   @ours@
 _base_ = ['ibot_cifar10.py']
 model = dict(
     neck=dict(type='eqssl.SplitNeck', in_channels=128, out_channels=1280, equi_dims=256),

@@ -1,3 +1,8 @@
+# reproduces: nothing published; the main job, small, on the embedded renders of CC0 objects with true latents
+# cost:       as ibot_recon_cifar10.py
+# command:    make demo
+# expected:   more R2 than iBOT alone and no less kNN (here: which of 169 objects)
+# measured:   @oours@
 _base_ = ['ibot_objects.py']
 model = dict(
     neck=dict(type='eqssl.SplitNeck', in_channels=128, out_channels=1280, equi_dims=256),

@@ -6,6 +6,7 @@ from eqssl.datasets.dataset import MultiViewDataset
 from eqssl.datasets.multicrop import MultiCrop, ViewSpec
 from eqssl.datasets.sampler import PositionSampler
 from eqssl.datasets.sources import ArrayImages, ImageFolder
+from eqssl.datasets.worker import init_worker
 
 __all__ = [
     'ArrayImages',
@@ -15,4 +16,5 @@ __all__ = [
     'PositionSampler',
     'ViewSpec',
     'collate_views',
+    'init_worker',
 ]

@@ -78,6 +78,7 @@ def complete(cfg: Config) -> None:
     loader = cfg.train_dataloader
     loader.setdefault('sampler', {'type': 'eqssl.PositionSampler'})
     loader.setdefault('collate_fn', {'type': 'eqssl.collate_views'})
+    loader.setdefault('worker_init_fn', {'type': 'eqssl.init_worker'})
     loader.setdefault('num_workers', 0)
     loader.setdefault('pin_memory', torch.cuda.is_available())
     loader['drop_last'] = True

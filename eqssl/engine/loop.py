@@ -33,6 +33,15 @@ class PretrainLoop(IterBasedTrainLoop):
         super().__init__(runner, dataloader, max_iters=iters)
         self._max_epochs = max_epochs or max(1, -(-iters // self.iters_per_epoch))
 
+    def run(self) -> Any:
+        """Train; data workers are ended whatever happens (they do not die by the first SIGTERM, see init_worker)."""
+        try:
+            return super().run()
+        finally:
+            iterator = self.dataloader_iterator._iterator
+            if hasattr(iterator, '_shutdown_workers'):
+                iterator._shutdown_workers()
+
     @property
     def epoch(self) -> int:
         """Epochs done."""

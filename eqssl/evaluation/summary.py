@@ -12,13 +12,14 @@ from eqssl.utils.errors import UserError
 
 
 def read_results(folders: Sequence[str | Path]) -> list[dict[str, dict[str, float]]]:
-    """``results.json`` of several work dirs: network -> measure -> value."""
+    """``results.json`` of several work dirs: network -> measure -> value (a stored result counts as its network)."""
     results = []
     for folder in folders:
         path = Path(folder) / 'results.json'
         if not path.is_file():
             raise UserError(f'{path} does not exist; run the demo (or tools/evaluate.py --json) there first')
-        results.append(json.loads(path.read_text()))
+        found = json.loads(path.read_text())
+        results.append({name.removesuffix(' (stored)'): result for name, result in found.items()})
     return results
 
 
@@ -33,11 +34,9 @@ def summarize(results: Sequence[dict[str, dict[str, float]]], measures: dict[str
     """One row per network (in the order of the first run), one column per measure (column name -> key)."""
     rows = []
     for network in results[0]:
-        name = network.replace(' (stored)', '')
-        row: dict[str, Any] = {'': name}
+        row: dict[str, Any] = {'': network}
         for column, key in measures.items():
-            runs = [r.get(network, r.get(name, {})).get(key) for r in results]
-            found = [v for v in runs if v is not None]
+            found = [r[network][key] for r in results if key in r[network]]
             row[column] = mean_and_spread(found) if found else None
         rows.append(row)
     return rows

@@ -27,5 +27,5 @@ def test_kill_and_sigterm_then_resume_equals_uninterrupted_with_other_worker_cou
     assert sorted(whole.losses) == list(range(1, 15))
     killed = interrupted_run(job(2), tmp_path / 'killed', [5], signal.SIGKILL)
     assert killed.interruptions and whole.differences(killed) == 0 and whole.state == killed.state
-    stopped = interrupted_run(job(0), tmp_path / 'stopped', [4], signal.SIGTERM)
+    stopped = interrupted_run(job(2), tmp_path / 'stopped', [4], signal.SIGTERM)
     assert stopped.interruptions and whole.differences(stopped) == 0 and whole.state == stopped.state
