@@ -3,7 +3,7 @@
 # cost:       0.30 GFLOP per image; 300 iterations of 128 images, about 4 minutes on two cores
 # command:    make demo DATA=cifar10
 # expected:   more R2 than iBOT alone and no less kNN
-# measured:   @ours@
+# measured:   kNN top-1 0.346 +- 0.008, R2 rotation 0.795 +- 0.010, R2 mean 0.729 +- 0.005 (three seeds, CPU; README)
 _base_ = ['ibot_cifar10.py']
 model = dict(
     neck=dict(type='eqssl.SplitNeck', in_channels=128, out_channels=1280, equi_dims=256),

@@ -34,5 +34,5 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(target.name + '.tmp')
-    temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + '\n', encoding='utf-8')
+    temporary.write_text(json.dumps(value, indent=2) + '\n', encoding='utf-8')
     os.replace(temporary, target)
