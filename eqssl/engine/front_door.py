@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +170,8 @@ def open_front_door(path: str, options: dict[str, Any] | None = None) -> Config:
     cfg = read_config(path, options)
     scope = cfg.get('default_scope', 'mmpretrain')
     init_default_scope(scope)
+    with contextlib.redirect_stdout(io.StringIO()):  # mmpretrain prints which optional packages it lacks
+        importlib.import_module('mmpretrain.datasets')
     import eqssl.augment
     import eqssl.datasets
     import eqssl.engine

@@ -133,6 +133,9 @@ class SSLPretrainer(BaseModel):
         if self.teacher is not None:
             self.teacher.copy_from(self)
 
+    def _dump_init_info(self) -> None:
+        """mmengine would print one paragraph per parameter."""
+
     # -- modes ---------------------------------------------------------------------------------------------------
 
     def forward(self, views: Views | None = None, inputs: Tensor | None = None, mode: str = 'tensor') -> Any:
