@@ -105,7 +105,7 @@ class LogHook(Hook):
             return
         minutes, seconds = divmod(int(left), 60)
         text = f'iter {line["iter"]}/{runner.max_iters}  {losses}  lr={line["lr"]:.2e}'
-        text += f'  {line["images_per_s"]:.0f} images/s  left {minutes // 60}:{minutes % 60:02d}:{seconds:02d}'
+        text += f'  {line["images_per_s"]:.3g} images/s  left {minutes // 60}:{minutes % 60:02d}:{seconds:02d}'
         if line['nonfinite_steps']:
             text += f'  NON-FINITE STEPS SKIPPED: {line["nonfinite_steps"]}'
         runner.logger.info(text)
