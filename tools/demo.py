@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import warnings
 from pathlib import Path
@@ -20,12 +21,16 @@ def main() -> int:
     parser.add_argument('--train-base', action='store_true', help='train iBOT alone instead of its stored result')
     parser.add_argument('--store-base', action='store_true', help='store the result of iBOT alone (maintainers)')
     parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to tools/train.py')
+    parser.add_argument('--json', metavar='FILE', help='write the table as JSON')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
     warnings.filterwarnings('ignore')
     from eqssl.demo import run
+    from eqssl.utils.tables import write_json
 
-    run(args.data, args.seed, args.train_base, args.store_base, args.cfg_options)
+    report = run(args.data, args.seed, args.train_base, args.store_base, args.cfg_options)
+    if args.json:
+        write_json(args.json, json.loads((report.parent / 'results.json').read_text()))
     return 0
 
 
