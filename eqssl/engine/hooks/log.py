@@ -100,8 +100,9 @@ class LogHook(Hook):
 
     def _show(self, runner: Any, line: dict[str, Any], left: float) -> None:
         losses = ' '.join(f'{k}={line[k]:.4f}' for k in line if 'loss' in k)
-        if self.bar is not None:
-            self.bar.advance(line['iter'], losses)
+        if self.bar is not None:  # short names: all of it fits 80 columns
+            short = ' '.join(f'{k.removeprefix("loss_")} {line[k]:.2f}' for k in line if 'loss' in k)
+            self.bar.advance(line['iter'], short)
             return
         minutes, seconds = divmod(int(left), 60)
         text = f'iter {line["iter"]}/{runner.max_iters}  {losses}  lr={line["lr"]:.2e}'

@@ -22,11 +22,10 @@ class ProgressBar:
         self.images, self.begin, self.start = images, time.time(), start
         self.losses = ''
         self.progress = Progress(
-            TextColumn('training'),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TextColumn('{task.fields[losses]}'),
-            TextColumn('{task.fields[rate]:.0f} images/s  left'),
+            TextColumn('{task.fields[rate]:.3g} images/s'),
             TimeRemainingColumn(),
             console=Console(file=sys.stdout),
             refresh_per_second=4,
