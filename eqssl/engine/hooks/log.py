@@ -74,7 +74,7 @@ class LogHook(Hook):
         wrapper = runner.optim_wrapper
         means = dist.all_reduce_sum(self.sums / self.count) / dist.world_size()
         values = torch.cat([means, wrapper.nonfinite_steps[None], wrapper.nonfinite_run[None]]).tolist()
-        return dict(zip(self.names, values, strict=False)), int(values[-2]), int(values[-1])
+        return dict(zip(self.names, values[:-2], strict=True)), int(values[-2]), int(values[-1])
 
     def _write(self, runner: Any, done: int) -> None:
         means, skipped, in_a_row = self._read(runner)
