@@ -23,8 +23,7 @@ def _quiet_and_seeded() -> None:
     MMLogger.get_current_instance().setLevel(logging.ERROR)
 
 
-@pytest.fixture(scope='session')
-def registered() -> None:
+def register_all() -> None:
     """All registries filled, as the front door does."""
     from mmengine.registry import init_default_scope
 
@@ -35,6 +34,12 @@ def registered() -> None:
     import eqssl.models  # noqa: F401
 
     init_default_scope('mmpretrain')
+
+
+@pytest.fixture(scope='session')
+def registered() -> None:
+    """See :func:`register_all`."""
+    register_all()
 
 
 def write_images(folder: Path, count: int, size: int = 40, seed: int = 0) -> Path:

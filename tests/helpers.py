@@ -44,19 +44,22 @@ VIEWS = dict(
 )
 
 
-def dataset(seed: int = 0, count: int = 64) -> Any:
-    """Two 16-px and two 8-px crops with masks."""
+def dataset(seed: int = 0, count: int = 64, local: bool = True, masks: bool = True) -> Any:
+    """Two 16-px crops with masks and two 8-px crops."""
     from eqssl.datasets import MultiViewDataset
 
-    return MultiViewDataset(Images(count), copy.deepcopy(VIEWS), dict(type='eqssl.PatchMask', grid=4), seed=seed)
+    views = copy.deepcopy(VIEWS)
+    if not local:
+        views['views'].pop()
+    return MultiViewDataset(Images(count), views, dict(type='eqssl.PatchMask', grid=4) if masks else None, seed=seed)
 
 
-def batch(size: int = 6, start: int = 0, seed: int = 0) -> dict[str, Any]:
-    """Positions ``start`` to ``start + size``."""
+def batch(size: int = 6, start: int = 0, seed: int = 0, step: int = 1, **data: Any) -> dict[str, Any]:
+    """``size`` samples at positions ``start``, ``start + step``, ...; other arguments as :func:`dataset`."""
     from eqssl.datasets import collate_views
 
-    data = dataset(seed)
-    return collate_views([data[(p % len(data), p)] for p in range(start, start + size)])
+    source = dataset(seed, **data)
+    return collate_views([source[(p % len(source), p)] for p in range(start, start + size * step, step)])
 
 
 def model_config(recon: bool = True, **head: Any) -> dict[str, Any]:
@@ -80,6 +83,43 @@ def model_config(recon: bool = True, **head: Any) -> dict[str, Any]:
             )
         )
     return config
+
+
+RESNET = dict(type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=8, base_channels=8)
+_MLP = dict(hidden=24, out_dim=12)
+_DINO = dict(hidden=24, bottleneck=12, out_dim=20)
+# name -> (head, reads local crops, backbones that the literature pairs it with)
+BASES: dict[str, tuple[dict[str, Any], bool, tuple[str, ...]]] = {
+    'dino': (dict(type='eqssl.DINOHead', **_DINO), True, ('vit', 'resnet')),
+    'dino_sinkhorn': (dict(type='eqssl.DINOHead', centering='sinkhorn', **_DINO), True, ('vit', 'resnet')),
+    'ibot': (dict(type='eqssl.IBOTHead', **_DINO), True, ('vit',)),
+    'dinov2': (dict(type='eqssl.DINOv2Head', shared=True, **_DINO), True, ('vit',)),
+    'dinov2_long': (dict(type='eqssl.DINOv2Head', shared=False, centering='sinkhorn', **_DINO), True, ('vit',)),
+    'byol': (dict(type='eqssl.BYOLHead', **_MLP), False, ('vit', 'resnet')),
+    'simclr': (dict(type='eqssl.SimCLRHead', **_MLP), False, ('vit', 'resnet')),
+    'swav': (dict(type='eqssl.SwAVHead', prototypes=7, freeze_prototypes_iters=0, **_MLP), True, ('vit', 'resnet')),
+    'swav_queue': (
+        dict(type='eqssl.SwAVHead', prototypes=7, queue_length=16, queue_start_epoch=0, freeze_prototypes_iters=1, **_MLP),
+        True, ('vit', 'resnet'),
+    ),
+    'simsiam': (dict(type='eqssl.SimSiamHead', predictor_hidden=8, **_MLP), False, ('vit', 'resnet')),
+    'mocov3': (dict(type='eqssl.MoCoV3Head', **_MLP), False, ('vit', 'resnet')),
+    'vicreg': (dict(type='eqssl.VICRegHead', **_MLP), False, ('vit', 'resnet')),
+    'barlowtwins': (dict(type='eqssl.BarlowTwinsHead', scale=1.0, **_MLP), False, ('vit', 'resnet')),
+    'supcon': (dict(type='eqssl.SupConHead', label_noise=0.2, num_classes=3, **_MLP), False, ('vit', 'resnet')),
+    'rotnet': (dict(type='eqssl.RotNetHead', layers=2, hidden=24), False, ('vit', 'resnet')),
+}  # fmt: skip
+PAIRS = [(base, backbone) for base, (_, _, backbones) in BASES.items() for backbone in backbones]
+
+
+def base_config(base: str, backbone: str = 'vit') -> dict[str, Any]:
+    """A base method of :data:`BASES` on a tiny ViT or ResNet."""
+    vit = dict(type='eqssl.VisionTransformer', arch=dict(VIT), img_size=16, patch_size=4)
+    return dict(
+        type='eqssl.SSLPretrainer',
+        backbone=vit if backbone == 'vit' else dict(RESNET),
+        head=copy.deepcopy(BASES[base][0]),
+    )
 
 
 def build_model(config: dict[str, Any] | None = None, seed: int = 0) -> Any:

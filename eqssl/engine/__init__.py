@@ -10,11 +10,12 @@ from eqssl.engine.hooks import (
     UnreadableImagesHook,
 )
 from eqssl.engine.loop import PretrainLoop
-from eqssl.engine.optimizers import OptimWrapper, OptimWrapperConstructor
+from eqssl.engine.optimizers import LARS, OptimWrapper, OptimWrapperConstructor
 from eqssl.engine.runner import Runner
 from eqssl.engine.schedulers import CosineSchedule
 
 __all__ = [
+    'LARS',
     'CheckpointHook',
     'CosineSchedule',
     'EvaluationHook',

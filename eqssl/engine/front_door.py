@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import io
 import os
@@ -144,25 +145,28 @@ def check_work_dir(path: str) -> None:
         raise UserError(f"work dir '{path}' is not writable ({error.strerror}); choose one with --work-dir") from error
 
 
-def check_model(cfg: Config) -> None:
-    """Build the model without memory, so that widths that do not fit are found before the launch."""
-    from eqssl.registry import MODELS
+def check_training(cfg: Config, ranks: int) -> int:
+    """Build the model (without memory) and open the data, so that what does not fit is found before the launch.
 
-    with torch.device('meta'):
-        MODELS.build(cfg.model)
+    Returns:
+        the number of images.
+    """
+    from eqssl.engine.fit_check import check_fit
+    from eqssl.models.layers import synchronize
+    from eqssl.registry import DATASETS, MODELS
 
-
-def check_data(cfg: Config, ranks: int) -> int:
-    """Open the data; returns the number of images."""
-    from eqssl.registry import DATASETS
-
-    images = len(DATASETS.build(cfg.train_dataloader.dataset))
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
     batch = cfg.train_dataloader.get('batch_size', 1)
     if batch < 1:
         raise UserError(f'train_dataloader.batch_size={batch} must be at least 1')
-    if images < ranks:
-        raise UserError(f'{ranks} ranks, but data_root holds {images} images; start at most {images} ranks')
-    return images
+    if len(dataset) < ranks:
+        raise UserError(f'{ranks} ranks, but data_root holds {len(dataset)} images; start at most {len(dataset)} ranks')
+    with torch.device('meta'):
+        model = MODELS.build(copy.deepcopy(cfg.model))
+        if cfg.get('sync_bn') and ranks > 1:
+            synchronize(model)
+    check_fit(model, dataset, batch, ranks, cfg.optim_wrapper.get('accumulative_counts', 1))
+    return len(dataset)
 
 
 def open_front_door(path: str, options: dict[str, Any] | None = None) -> Config:

@@ -8,12 +8,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from eqssl.engine.front_door import (
-    check_data,
-    check_model,
-    check_work_dir,
-    open_front_door,
-)
+from eqssl.engine.front_door import check_training, check_work_dir, open_front_door
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
 from eqssl.registry import RUNNERS
 from eqssl.utils import dist
@@ -49,8 +44,8 @@ def run_training(args: Any) -> int:
     apply_flags(cfg, args)
     check_work_dir(cfg.work_dir)
     if args.check is not None:
-        check_model(cfg)
-        print(f'{args.config}: checked, {check_data(cfg, args.check)} images for {args.check} rank(s)')
+        images = check_training(cfg, args.check)
+        print(f'{args.config}: checked, {images} images for {args.check} rank(s)')
         return 0
     timeout = (cfg.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout', 1800)
     dist.init_from_launcher(args.launcher, float(timeout))

@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.runner import IterBasedTrainLoop
 
+from eqssl.engine.fit_check import check_fit
 from eqssl.registry import LOOPS
 from eqssl.utils.errors import UserError
 
@@ -28,6 +29,11 @@ class PretrainLoop(IterBasedTrainLoop):
             raise UserError('train_cfg: give exactly one of max_epochs and max_iters')
         if isinstance(dataloader, dict):
             dataloader = runner.build_dataloader(dataloader, seed=runner.seed)
+        wrapper = runner.optim_wrapper
+        accumulate = (
+            wrapper.get('accumulative_counts', 1) if isinstance(wrapper, dict) else wrapper._accumulative_counts
+        )
+        check_fit(runner.bare_model, dataloader.dataset, dataloader.batch_size, runner.world_size, accumulate)
         self.iters_per_epoch = max(1, len(dataloader.sampler) // dataloader.batch_size)
         iters = max_iters if max_iters is not None else max_epochs * self.iters_per_epoch  # type: ignore[operator]
         super().__init__(runner, dataloader, max_iters=iters)

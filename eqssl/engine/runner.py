@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.device import get_device
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner as MMRunner
 
@@ -16,6 +17,7 @@ from eqssl.engine.checkpoint_store import (
     write_checkpoint,
 )
 from eqssl.engine.random_state import get_random_state, set_random_state
+from eqssl.models.layers import synchronize
 from eqssl.registry import RUNNERS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
@@ -51,6 +53,16 @@ class Runner(MMRunner):
         )
         self.logger.info(f'eqssl {__version__}, torch {torch.__version__}, {device}, {self.world_size} rank(s)')
         self.logger.info(f'work dir {self.work_dir}, seed {self.seed}')
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: Any) -> Any:
+        """As mmengine's, with batch norm over ranks on any device where the config says ``sync_bn='torch'``."""
+        kind = self.cfg.get('sync_bn')
+        if kind not in (None, 'torch'):
+            raise UserError(f"sync_bn='{kind}' is not supported; set sync_bn='torch' or leave it out")
+        if kind is not None and self.world_size > 1:
+            synchronize(model.to(get_device()))
+        self.cfg.pop('sync_bn', None)  # mmengine's own conversion knows GPUs only
+        return super().wrap_model(model_wrapper_cfg, model)
 
     def load_or_resume(self) -> None:
         """Resume or load weights, once."""

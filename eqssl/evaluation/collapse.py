@@ -2,31 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
 from eqssl.evaluation.feature_store import FeatureStore
+from eqssl.models.monitors import rankme, spread
 from eqssl.registry import EVALUATORS
-
-
-def rankme(features: Tensor) -> float:
-    """Effective rank exp(entropy of normalized singular values) (Garrido et al., ICML 2023, eq. 1).
-
-    Compares runs of one method and drops within a run; its absolute value depends on the number of samples.
-
-    Args:
-        features: ``[n, D]``.
-    """
-    values = torch.linalg.svdvals(features.double())
-    p = values / values.sum().clamp(min=1e-12) + 1e-7
-    return float(torch.exp(-(p * p.log()).sum()))
-
-
-def feature_std(features: Tensor) -> float:
-    """Mean over dimensions of the std of L2-normalized features, times sqrt(D): 1 spread on the sphere, 0 collapsed."""
-    normalized = F.normalize(features.double(), dim=1)
-    return float(normalized.std(0, correction=0).mean() * features.shape[1] ** 0.5)
 
 
 @EVALUATORS.register_module()
@@ -46,4 +24,4 @@ class Collapse:
     def __call__(self, store: FeatureStore) -> dict[str, float]:
         """``{'rankme': ..., 'feature_std': ...}``."""
         features = store.features('test', self.part)
-        return {'rankme': rankme(features), 'feature_std': feature_std(features)}
+        return {'rankme': rankme(features), 'feature_std': float(spread(features))}

@@ -4,16 +4,40 @@ from eqssl.augment.augmenter import ViewAugmenter
 from eqssl.models.auxiliary import IntermediateRecon
 from eqssl.models.backbones import VisionTransformer
 from eqssl.models.decoders import ReconDecoder, TokenDecoder
-from eqssl.models.heads import IBOTHead
+from eqssl.models.heads import (
+    BarlowTwinsHead,
+    BYOLHead,
+    DINOHead,
+    DINOv2Head,
+    IBOTHead,
+    MoCoV3Head,
+    RotNetHead,
+    SimCLRHead,
+    SimSiamHead,
+    SupConHead,
+    SwAVHead,
+    VICRegHead,
+)
 from eqssl.models.necks import SplitNeck
 from eqssl.models.pretrainer import SSLPretrainer
 
 __all__ = [
+    'BYOLHead',
+    'BarlowTwinsHead',
+    'DINOHead',
+    'DINOv2Head',
     'IBOTHead',
     'IntermediateRecon',
+    'MoCoV3Head',
     'ReconDecoder',
+    'RotNetHead',
     'SSLPretrainer',
+    'SimCLRHead',
+    'SimSiamHead',
     'SplitNeck',
+    'SupConHead',
+    'SwAVHead',
+    'VICRegHead',
     'TokenDecoder',
     'ViewAugmenter',
     'VisionTransformer',

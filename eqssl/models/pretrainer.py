@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -11,8 +12,11 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
+from eqssl.models.backbones.conv import take_size_groups
 from eqssl.models.heads.base import BaseHead, HeadInput
+from eqssl.models.layers import StatisticsGuard, has_batch_norm
 from eqssl.models.teacher import EMATeacher
+from eqssl.models.monitors import rankme, spread
 from eqssl.registry import MODELS
 from eqssl.structures import Tokens, Views
 from eqssl.utils.errors import UserError
@@ -32,8 +36,9 @@ class SSLPretrainer(BaseModel):
     for bit.
 
     Args:
-        backbone: config or module: ``forward(groups, masks, blocks) -> list[Tokens]``, with ``embed_dims``.
-        head: config or module, a :class:`BaseHead`.
+        backbone: config or module: ``forward(groups, masks, blocks) -> list[Tokens]``, with ``embed_dims``; or any
+            convolutional backbone of mmpretrain (``mmpretrain.ResNet``, ``mmpretrain.ResNet_CIFAR``, ...).
+        head: config or module, a :class:`BaseHead`. ``in_channels`` is filled in where it is missing.
         neck: config or module that splits features (:class:`SplitNeck`), or None.
         auxiliary: name -> config of a task with its ``weight`` (default 1).
         data_preprocessor: config or module; default :class:`ViewAugmenter`.
@@ -50,14 +55,16 @@ class SSLPretrainer(BaseModel):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(_build(data_preprocessor or {'type': 'eqssl.ViewAugmenter'}), init_cfg)
-        self.backbone: Any = _build(backbone)
-        self.head: BaseHead = _build(head)
+        self.backbone: Any = take_size_groups(_build(backbone))
         self.progress = Progress()
         self.weights, configs = self._active(auxiliary or {})
         with own_stream('neck'):
             neck = _build(neck)
+        self.head: BaseHead = self._build_head(head, neck)
         if neck is not None and neck.kind == 'head_logits':
             self.head.reserve_columns(neck.equi_dims)
+        if neck is not None and neck.blocks and not hasattr(self.backbone, 'mask_token'):
+            raise UserError(f"model.neck: split_at='block:k' needs a ViT, not {type(self.backbone).__name__}")
         if neck is not None and not configs and neck.head_makes_invariant:
             neck = None
         self._check_widths(neck)
@@ -72,6 +79,23 @@ class SSLPretrainer(BaseModel):
                 self._add_task(name, config)
         if not self.head.needs_masks and hasattr(self.backbone, 'mask_token'):
             self.backbone.mask_token.requires_grad_(False)
+        self.data_preprocessor.view_transforms.insert(0, self.head.transform_views)
+        self._apart = self.head.separate_views and has_batch_norm(self.backbone)
+        self._statistics = StatisticsGuard()
+        self._last_features: Tensor | None = None
+
+    def _build_head(self, head: dict | nn.Module, neck: Any) -> Any:
+        """The head, as wide as the features that it sees."""
+        if isinstance(head, dict):
+            seen = None if neck is None else neck.head_input_channels
+            head = MODELS.build({'in_channels': seen or self.backbone.embed_dims, **head})
+        if head.needs_masks and not hasattr(self.backbone, 'mask_token'):
+            raise UserError(
+                f'model.head {type(head).__name__} needs masked patch tokens, but model.backbone '
+                f'{type(self.backbone).__name__} has no mask token; use eqssl.VisionTransformer, or a head without '
+                'masks (eqssl.DINOHead)'
+            )
+        return head
 
     @staticmethod
     def _active(auxiliary: dict[str, dict]) -> tuple[dict[str, float], dict[str, dict]]:
@@ -163,7 +187,13 @@ class SSLPretrainer(BaseModel):
         masked = self.head.needs_masks and views.masks is not None
         masks = [views.masks.grid if masked and n == self.head.teacher_group else None for n in names]  # type: ignore
         blocks = self.neck.blocks if self.neck is not None else ()
-        tokens = dict(zip(names, self.backbone([views.crops[n] for n in names], masks, blocks), strict=True))
+        crops = [views.crops[n] for n in names]
+        if self._apart:
+            tokens = {
+                n: self._view_by_view(self.backbone, x, views.num_views[n]) for n, x in zip(names, crops, strict=True)
+            }
+        else:
+            tokens = dict(zip(names, self.backbone(crops, masks, blocks), strict=True))
         cache: dict[str, Tensor] = {}
 
         def equivariant(group: str) -> Tensor:
@@ -173,6 +203,12 @@ class SSLPretrainer(BaseModel):
 
         return Step(views, tokens, equivariant)
 
+    @staticmethod
+    def _view_by_view(backbone: Any, crops: Tensor, views: int) -> Tokens:
+        """One pass per view, so that batch norm sees them one by one (``BaseHead.separate_views``)."""
+        parts = backbone(list(crops.chunk(views)))
+        return Tokens(cls=torch.cat([t.cls for t in parts]), patch=torch.cat([t.patch for t in parts]))
+
     def loss(self, views: Views) -> dict[str, Tensor]:
         """All losses and monitored values of one batch; nothing is read back to the host."""
         if self.head.needs_masks and views.masks is None:
@@ -180,11 +216,16 @@ class SSLPretrainer(BaseModel):
                 f'model.head {type(self.head).__name__} needs masks; add mask=dict(type=eqssl.PatchMask, ...) to '
                 'train_dataloader.dataset'
             )
+        if self.training:
+            self._statistics.before_forward(self)
         step = self.encode(views)
         student = self._select(step.tokens, views, self.neck)
         taught = self._teach(views) if self.teacher is not None else None
         projector = self.teacher.projector if self.teacher is not None else None
         out, monitors = self.head.loss(student, taught, projector, views, self.progress)
+        features = student.cls[self.head.teacher_group].detach()
+        monitors['feature_std'] = spread(features)
+        self._last_features = features[: views.batch_size]
         for name, task in self._tasks():
             value, extra = task.loss(step)
             out[f'loss_{name}'] = self.weights[name] * value
@@ -213,7 +254,10 @@ class SSLPretrainer(BaseModel):
         """Teacher tokens of the unmasked crops of its group."""
         assert self.teacher is not None
         group = self.head.teacher_group
-        tokens = {group: self.teacher.backbone([views.crops[group]])[0]}
+        if self._apart:
+            tokens = {group: self._view_by_view(self.teacher.backbone, views.crops[group], views.num_views[group])}
+        else:
+            tokens = {group: self.teacher.backbone([views.crops[group]])[0]}
         neck = self.teacher.neck if self.teacher.neck is not None else None
         return self._select(tokens, views, neck, self.head.needs_all_teacher_patches)
 
@@ -234,19 +278,27 @@ class SSLPretrainer(BaseModel):
         features = {'cls': tokens.cls, 'patch': tokens.patch}
         if self.neck is not None:
             features['equi'] = self.neck.equivariant(tokens.patch, tokens.blocks, self.head)
-            inv = projector['cls'].embed if self.neck.head_makes_invariant else self.neck.invariant
-            features['inv'] = inv(tokens.cls)
+            if self.neck.head_makes_invariant:
+                features['inv'] = self.head.embed(projector, tokens.cls)
+            else:
+                features['inv'] = self.neck.invariant(tokens.cls)
         return features
 
     # -- the step around it --------------------------------------------------------------------------------------
 
     def frozen_parameters(self) -> list[nn.Parameter]:
         """Parameters that take no gradient at the present progress (last layer of the head)."""
-        frozen = self.progress.epoch < self.head.freeze_last_layer_epochs
-        return self.head.last_layer_parameters() if frozen else []
+        return self.head.frozen_parameters(self.progress)
+
+    def costly_monitors(self) -> dict[str, float]:
+        """RankMe of the last batch's features (of its first view); reads the device, so only the logger asks for it."""
+        if self._last_features is None:
+            return {}
+        features = self._last_features.float()
+        return {'rankme': rankme(features) if bool(torch.isfinite(features).all()) else math.nan}
 
     def after_step(self, finite: Tensor | None) -> None:
-        """Called once per real optimizer step: the teacher follows, centers move.
+        """Called once per real optimizer step: the teacher follows, centers and queues move.
 
         Args:
             finite: device bool, False where the step was skipped for a non-finite gradient.
@@ -255,3 +307,4 @@ class SSLPretrainer(BaseModel):
             momentum = cosine(self.head.momentum, 1.0, self.progress.fraction)
             self.teacher.update(self, momentum, finite)
         self.head.after_step(finite)
+        self._statistics.after_step(finite)

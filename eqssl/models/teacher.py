@@ -8,12 +8,14 @@ from typing import Any
 import torch
 import torch.nn as nn
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class EMATeacher(nn.Module):
     """A copy of backbone, projector and (where the head sees it) neck that follows the student.
 
-    It has no gradient, always runs in eval mode (no drop path, as iBOT and DINO), and is saved with the model.
+    It has no gradient, never drops anything (iBOT, DINO), and is saved with the model. Its batch norms, where it has
+    any, use the statistics of the batch while the model trains, as the official code of BYOL, MoCo v3 and DINO does.
     """
 
     def __init__(self, backbone: nn.Module, projector: nn.Module, neck: nn.Module | None = None) -> None:
@@ -25,8 +27,12 @@ class EMATeacher(nn.Module):
         self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
 
     def train(self, mode: bool = True) -> EMATeacher:
-        """The teacher stays in eval mode."""
-        return super().train(False)
+        """The teacher stays in eval mode, but for its batch norms."""
+        super().train(False)
+        for module in self.modules():
+            if isinstance(module, _BatchNorm):
+                module.training = mode
+        return self
 
     def _find_pairs(self, student: Any) -> tuple[list[Tensor], list[Tensor]]:
         """(teacher tensors, student tensors), found once."""

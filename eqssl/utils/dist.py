@@ -33,6 +33,62 @@ def all_reduce_sum(x: Tensor) -> Tensor:
     return x
 
 
+def all_reduce_max(x: Tensor) -> Tensor:
+    """Maximum over ranks, without gradient."""
+    if world_size() > 1:
+        counters.count('collectives')
+        torch_dist.all_reduce(x, torch_dist.ReduceOp.MAX)
+    return x
+
+
+@torch.no_grad()
+def gather(x: Tensor) -> Tensor:
+    """``[n, ...]`` of every rank to ``[world * n, ...]``, without gradient; n must be the same on every rank."""
+    if world_size() == 1:
+        return x.detach()
+    counters.count('collectives')
+    x = x.contiguous()
+    out = x.new_empty((world_size() * len(x), *x.shape[1:]))
+    torch_dist.all_gather_into_tensor(out, x)
+    return out
+
+
+class _GatherWithGradient(torch.autograd.Function):
+    """Backward sums every rank's gradient of the rows that came from this rank (reduce-scatter)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return gather(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        counters.count('collectives')
+        grad = grad.contiguous()
+        out = grad.new_empty((len(grad) // world_size(), *grad.shape[1:]))
+        torch_dist.reduce_scatter_tensor(out, grad)
+        return out
+
+
+def gather_with_gradient(x: Tensor) -> Tensor:
+    """As :func:`gather`; with DDP's mean over ranks the gradient is that of one rank with the whole batch."""
+    return x if world_size() == 1 else _GatherWithGradient.apply(x)
+
+
+class _SumWithGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return all_reduce_sum(x.clone())
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        return all_reduce_sum(grad.clone())
+
+
+def sum_with_gradient(x: Tensor) -> Tensor:
+    """Sum over ranks; the backward pass sums the ranks' gradients too (see :func:`gather_with_gradient`)."""
+    return x if world_size() == 1 else _SumWithGradient.apply(x)
+
+
 def gather_objects(value: Any) -> list[Any]:
     """Every rank's (small) object, on every rank."""
     if world_size() == 1:

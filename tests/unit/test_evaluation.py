@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eqssl.evaluation import KNN, Collapse, Equivariance, FeatureStore, LatentRegression
-from eqssl.evaluation.collapse import feature_std, rankme
+from eqssl.models.monitors import rankme, spread
 from eqssl.evaluation.feature_store import eval_image, grid_pool
 from eqssl.evaluation.knn import knn_predict
 from eqssl.evaluation.regression import fit_mlp, fit_ridge, r2_global, r2_mean, standardize
@@ -84,7 +84,7 @@ def test_rankme_and_feature_std_of_known_features():
     assert rankme(torch.ones(50, 16)) == pytest.approx(1, rel=1e-2)
     half = torch.cat([torch.eye(8), torch.zeros(8, 8)], 1)
     assert rankme(half) == pytest.approx(8, rel=1e-2)
-    assert feature_std(random(4000, 16)) == pytest.approx(1, abs=0.02) and feature_std(torch.ones(10, 4)) < 1e-6
+    assert spread(random(4000, 16)) == pytest.approx(1, abs=0.02) and spread(torch.ones(10, 4)) < 1e-6
 
 
 def store_of(encode, images=None, count=700) -> FeatureStore:

@@ -69,12 +69,14 @@ class LogHook(Hook):
             self.bar.advance(done)
 
     def _read(self, runner: Any) -> tuple[dict[str, float], int, int]:
-        """Means over iterations and ranks, and the counts of skipped steps: the only host read."""
+        """Means over iterations and ranks, RankMe of the last batch, counts of skipped steps: the only host reads."""
         assert self.sums is not None
         wrapper = runner.optim_wrapper
-        means = dist.all_reduce_sum(self.sums / self.count) / dist.world_size()
+        extra = runner.bare_model.costly_monitors()
+        step = torch.cat([self.sums / self.count, self.sums.new_tensor(list(extra.values()))])
+        means = dist.all_reduce_sum(step) / dist.world_size()
         values = torch.cat([means, wrapper.nonfinite_steps[None], wrapper.nonfinite_run[None]]).tolist()
-        return dict(zip(self.names, values[:-2], strict=True)), int(values[-2]), int(values[-1])
+        return dict(zip([*self.names, *extra], values[:-2], strict=True)), int(values[-2]), int(values[-1])
 
     def _write(self, runner: Any, done: int) -> None:
         means, skipped, in_a_row = self._read(runner)

@@ -1,6 +1,7 @@
-"""Optimizer wrapper and parameter groups."""
+"""Optimizer wrapper, parameter groups, LARS."""
 
 from eqssl.engine.optimizers.constructor import OptimWrapperConstructor
+from eqssl.engine.optimizers.lars import LARS
 from eqssl.engine.optimizers.optim_wrapper import OptimWrapper
 
-__all__ = ['OptimWrapper', 'OptimWrapperConstructor']
+__all__ = ['LARS', 'OptimWrapper', 'OptimWrapperConstructor']

@@ -5,42 +5,87 @@ from __future__ import annotations
 from typing import Any
 
 import torch.nn as nn
+from mmengine.model import is_model_wrapper
 from mmengine.registry import OPTIMIZERS
 
 from eqssl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 from eqssl.utils.errors import UserError
 
 FUSED = ('AdamW', 'Adam', 'SGD', 'Adagrad')
+KNOWN = ('decay_norm_bias', 'layer_decay', 'patch_embed_lr', 'constant_lr')
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class OptimWrapperConstructor:
-    """Two groups: weights with weight decay, biases and norms (one dimension) without (DINO, iBOT).
+    """Weights with weight decay; biases and norms (one dimension) without (DINO, iBOT), and without LARS's adaptation.
 
     Args:
         optim_wrapper_cfg: with ``optimizer``; torch's fused kernels are the default where they exist.
-        paramwise_cfg: ``dict(decay_norm_bias=False)``.
+        paramwise_cfg: any of
+
+            - ``decay_norm_bias=True``: weight decay on all parameters (SimSiam);
+            - ``layer_decay``: a layer's learning rate is ``layer_decay ** (layers above it)``; heads have the full one
+              (DINOv2: 0.9). The depth of a parameter is the backbone's ``get_layer_depth`` (mmpretrain's ViT);
+            - ``patch_embed_lr``: further factor for the patch embedding (DINOv2: 0.2);
+            - ``constant_lr``: list of name prefixes whose learning rate no schedule changes (SimSiam:
+              ``['head.predictor']``).
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         self.config = dict(optim_wrapper_cfg)
-        options = dict(paramwise_cfg or {})
-        self.decay_norm_bias = options.pop('decay_norm_bias', False)
-        if options:
-            raise UserError(f'optim_wrapper.paramwise_cfg.{next(iter(options))} is unknown; known: decay_norm_bias')
+        self.options = dict(paramwise_cfg or {})
+        for key in self.options:
+            if key not in KNOWN:
+                raise UserError(f'optim_wrapper.paramwise_cfg.{key} is unknown; known: {", ".join(KNOWN)}')
+        for key in ('layer_decay', 'patch_embed_lr'):
+            if not 0 < self.options.get(key, 1.0) <= 1:
+                raise UserError(f'optim_wrapper.paramwise_cfg.{key}={self.options[key]} is not in (0, 1]')
+
+    def _lr_scale(self, model: nn.Module, name: str) -> float:
+        """Factor of a parameter's learning rate."""
+        scale, decay = 1.0, self.options.get('layer_decay')
+        if decay is not None and name.startswith('backbone.'):
+            depth = getattr(model.backbone, 'get_layer_depth', None)
+            if depth is None:
+                raise UserError(
+                    f'optim_wrapper.paramwise_cfg.layer_decay: {type(model.backbone).__name__} knows no layer depths; '
+                    'leave it out'
+                )
+            layer, layers = depth(name, 'backbone.')
+            scale *= decay ** (layers - 1 - layer)
+        if 'patch_embed' in name:
+            scale *= self.options.get('patch_embed_lr', 1.0)
+        return scale
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Parameter groups of the trainable parameters."""
-        decay: list[nn.Parameter] = []
-        plain: list[nn.Parameter] = []
+        """Parameter groups of the trainable parameters, one per combination of settings."""
+        constant = tuple(self.options.get('constant_lr', ()))
+        groups: dict[tuple, dict[str, Any]] = {}
         for name, parameter in model.named_parameters():
-            if parameter.requires_grad:
-                single = parameter.ndim <= 1 or name.endswith('.bias')
-                (plain if single and not self.decay_norm_bias else decay).append(parameter)
-        groups: list[dict[str, Any]] = [{'params': decay}]
-        if plain:
-            groups.append({'params': plain, 'weight_decay': 0.0})
-        return groups
+            if not parameter.requires_grad:
+                continue
+            single = parameter.ndim <= 1 or name.endswith('.bias')
+            free = single and not self.options.get('decay_norm_bias', False)
+            fixed = bool(constant) and name.startswith(constant)
+            scale = self._lr_scale(model, name)
+            group = groups.setdefault((scale, free, single, fixed), {'params': []})
+            group['params'].append(parameter)
+            if free:
+                group['weight_decay'] = 0.0
+            if scale != 1.0:
+                group['lr_scale'] = scale
+            if fixed:
+                group['constant_lr'] = True
+            if single and self._is_lars:
+                group['adapt'] = False
+        for prefix in constant:
+            if not any(name.startswith(prefix) for name, _ in model.named_parameters()):
+                raise UserError(f"optim_wrapper.paramwise_cfg.constant_lr: no parameter starts with '{prefix}'")
+        return list(groups.values())
+
+    @property
+    def _is_lars(self) -> bool:
+        return self.config['optimizer']['type'] in ('LARS', 'eqssl.LARS')
 
     def __call__(self, model: nn.Module) -> Any:
         """Build the wrapper for a model (bare or wrapped)."""
@@ -49,5 +94,9 @@ class OptimWrapperConstructor:
         if optimizer['type'] in FUSED:
             optimizer.setdefault('fused', True)
         config.setdefault('type', 'eqssl.OptimWrapper')
-        built = OPTIMIZERS.build({**optimizer, 'params': self.groups(model)})
+        groups = self.groups(model.module if is_model_wrapper(model) else model)
+        for group in groups:
+            if 'lr_scale' in group:
+                group['lr'] = optimizer['lr'] * group['lr_scale']
+        built = OPTIMIZERS.build({**optimizer, 'params': groups})
         return OPTIM_WRAPPERS.build(config, default_args={'optimizer': built})

@@ -25,7 +25,8 @@ class CosineSchedule(_ParamScheduler):
         end: length of the schedule; the Runner fills in the length of the run.
         epoch_length: iterations per epoch; the Runner fills it in.
 
-    Groups whose base value is 0 (no weight decay on norms and biases) stay at 0.
+    Groups whose base value is 0 (no weight decay on norms and biases) stay at 0. Of the learning rate, a group's
+    ``lr_scale`` scales ``final`` too, and a group with ``constant_lr`` keeps its base value.
     """
 
     def __init__(
@@ -55,13 +56,20 @@ class CosineSchedule(_ParamScheduler):
         """mmengine's ``convert_to_iter_based`` asks for this; the schedule is per iteration already."""
         return cls(*args, **kwargs)
 
-    def value(self, base: float, step: int) -> float:
-        """Value at an iteration, from the base value."""
+    def value(self, base: float, step: int, scale: float = 1.0) -> float:
+        """Value at an iteration, from the base value; ``scale`` multiplies the final one."""
         if base == 0:
             return 0.0
         if step < self.warmup_iters:
             return base * (self.warmup_start + (1 - self.warmup_start) * step / self.warmup_iters)
-        return cosine(base, self.final, (step - self.warmup_iters) / max(1, self.total - self.warmup_iters))
+        return cosine(base, scale * self.final, (step - self.warmup_iters) / max(1, self.total - self.warmup_iters))
 
     def _get_value(self) -> list[float]:
-        return [self.value(base, self.last_step) for base in self.base_values]
+        is_lr = self.param_name == 'lr'
+        values = []
+        for base, group in zip(self.base_values, self.optimizer.param_groups, strict=True):
+            if is_lr and group.get('constant_lr', False):
+                values.append(base)
+            else:
+                values.append(self.value(base, self.last_step, group.get('lr_scale', 1.0) if is_lr else 1.0))
+        return values

@@ -11,7 +11,7 @@ from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
-from eqssl.utils.precision import float32_island
+from eqssl.utils.precision import float32_island, precise
 
 
 def path_targets(path: Path, images: Tensor, theta: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -88,7 +88,7 @@ class IntermediateRecon(AuxiliaryTask):
         target = step.views.targets[self.name]
         images = self.reconstruct(step)
         with float32_island(images.device):
-            error = (images.float() - target).square().mean()
+            error = (precise(images) - target).square().mean()
         with torch.no_grad():
             share = error.detach() / target.var(dim=(1, 3, 4), correction=0).mean()
         return error, {'unexplained': share}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.nn as nn
 from torch import Tensor
 
 from eqssl.structures import Views
+from eqssl.utils.errors import UserError
 from eqssl.utils.progress import Progress
+
+Values = dict[str, Tensor]
 
 
 @dataclass
@@ -27,27 +32,64 @@ class HeadInput:
     patch: Tensor | None = None
 
 
+@dataclass
+class Batch:
+    """What the data gives a head in one step of the whole job (see :meth:`BaseHead.check_data`).
+
+    Attributes:
+        views: size group -> number of crops of an image.
+        labelled: whether every image has a label.
+        images: in the data set.
+        per_rank: images of one rank in one forward pass.
+        ranks: number of ranks.
+        accumulate: forward passes per optimizer step.
+    """
+
+    views: dict[str, int]
+    labelled: bool
+    images: int
+    per_rank: int
+    ranks: int
+    accumulate: int = 1
+
+    @property
+    def total(self) -> int:
+        """Images of all ranks in one forward pass."""
+        return self.per_rank * self.ranks
+
+
 class BaseHead(nn.Module):
     """A base method: projector (and predictor, queue, centers) and the loss on selected tokens.
 
     Subclasses set the declarations, fill ``projector`` and write :meth:`loss`.
 
     Attributes:
+        in_channels: width of the features that the head reads.
         needs_teacher: whether an EMA teacher is built.
         needs_masks: whether the student sees masked global crops and the head gets their tokens.
         needs_all_teacher_patches: whether the teacher's whole patch map is handed over.
+        needs_labels: whether ``views.label`` is read.
+        num_crops: crops of ``teacher_group`` that the method takes, None for any number.
+        multi_crop: whether other groups (local crops) are read too.
+        separate_views: whether batch norm sees the views of a group one by one, as in the method's publication (only
+            matters where there is a batch norm).
+        compares_samples: whether the loss needs at least two images in a batch.
         teacher_group: the size group that the teacher sees.
         momentum: EMA momentum at the start (it rises to 1 with a cosine).
         projector: the part that the teacher has a copy of.
-        freeze_last_layer_epochs: epochs without gradient for :meth:`last_layer_parameters`.
     """
 
+    in_channels: int
     needs_teacher: bool = False
     needs_masks: bool = False
     needs_all_teacher_patches: bool = False
+    needs_labels: bool = False
+    num_crops: int | None = 2
+    multi_crop: bool = False
+    separate_views: bool = False
+    compares_samples: bool = False
     teacher_group: str = 'global'
     momentum: float = 0.996
-    freeze_last_layer_epochs: int = 0
     projector: Any
 
     def loss(
@@ -57,12 +99,22 @@ class BaseHead(nn.Module):
         teacher_projector: nn.Module | None,
         views: Views,
         progress: Progress,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Losses (summed by the trainer) and monitored values (no key with 'loss'), all device scalars."""
+    ) -> tuple[Values, Values]:
+        """Losses (summed by the trainer) and monitored values (no key with 'loss'), all device scalars.
+
+        ``agreement`` among the values says how well the two networks or views agree.
+        """
         raise NotImplementedError
 
-    def last_layer_parameters(self) -> list[nn.Parameter]:
-        """Parameters without gradient in the first ``freeze_last_layer_epochs``."""
+    def embed(self, projector: Any, cls: Tensor) -> Tensor:
+        """The method's embedding of class tokens, ``[n, D]`` to ``[n, E]`` ('inv' of ``SSLPretrainer.predict``)."""
+        return projector(cls)
+
+    def transform_views(self, views: Views) -> None:
+        """Change the views before normalization, where the method itself is a transformation (RotNet)."""
+
+    def frozen_parameters(self, progress: Progress) -> list[nn.Parameter]:
+        """Parameters that take no gradient at this point of the run."""
         return []
 
     def after_step(self, finite: Tensor | None) -> None:
@@ -70,4 +122,40 @@ class BaseHead(nn.Module):
 
     def reserve_columns(self, count: int) -> None:
         """Leave the last ``count`` outputs to the equivariant part (neck ``split_at='head_logits'``)."""
-        raise NotImplementedError(f'{type(self).__name__} has no output columns to reserve')
+        raise UserError(f"model.neck: split_at='head_logits' needs a head with prototypes, not {type(self).__name__}")
+
+    def check_data(self, batch: Batch) -> None:
+        """Refuse data that the method cannot be trained with.
+
+        Raises:
+            UserError: names the config key.
+        """
+        name, group = type(self).__name__, self.teacher_group
+        crops = batch.views.get(group, 0)
+        if crops == 0 or (self.num_crops is not None and crops != self.num_crops):
+            raise UserError(
+                f"model.head {name} takes {self.num_crops or 'at least 1'} crops of group '{group}', but "
+                f'train_dataloader.dataset.views has {crops}'
+            )
+        extra = sorted(set(batch.views) - {group})
+        if extra and not self.multi_crop:
+            raise UserError(
+                f"model.head {name} reads crops of group '{group}' alone; remove group '{extra[0]}' from "
+                'train_dataloader.dataset.views'
+            )
+        if self.needs_labels and not batch.labelled:
+            raise UserError(
+                f'model.head {name} needs labels, but the images have none; set '
+                'train_dataloader.dataset.source.with_label=True (folders are classes) or take another head'
+            )
+        if self.compares_samples and batch.total < 2:
+            raise UserError(
+                f'model.head {name} compares the images of a batch; train_dataloader.batch_size={batch.per_rank} must '
+                'be at least 2'
+            )
+
+    def by_view(self, module: Callable[[Tensor], Tensor], x: Tensor, views: int) -> Tensor:
+        """``[V * B, D]`` through a module to ``[V, B, E]``; view by view where batch norm shall not mix them."""
+        if self.separate_views:
+            return torch.stack([module(part) for part in x.chunk(views)])
+        return module(x).unflatten(0, (views, -1))

@@ -7,7 +7,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from eqssl.utils.precision import float32_island
+from eqssl.utils.precision import float32_island, precise
 
 
 class PrototypeLayer(nn.Module):
@@ -25,7 +25,7 @@ class PrototypeLayer(nn.Module):
     def weight(self, columns: slice = slice(None)) -> Tensor:
         """Normalized weights of some outputs, ``[k, in]``, float32."""
         with float32_island(self.weight_v.device):
-            return F.normalize(self.weight_v[columns].float(), dim=1) * self.weight_g[columns].float()
+            return F.normalize(precise(self.weight_v[columns]), dim=1) * precise(self.weight_g[columns])
 
     def forward(self, x: Tensor, columns: slice = slice(None)) -> Tensor:
         """``[..., in]`` to ``[..., k]``."""
@@ -68,7 +68,7 @@ class Projector(nn.Module):
         """``[..., in]`` to the L2-normalized bottleneck ``[..., bottleneck]``, normalized in float32."""
         x = self.mlp(x)
         with float32_island(x.device):
-            return F.normalize(x.float(), dim=-1, eps=1e-6).to(x.dtype)
+            return F.normalize(precise(x), dim=-1, eps=1e-6).to(x.dtype)
 
     def forward(self, x: Tensor, columns: slice = slice(None)) -> Tensor:
         """``[..., in]`` to prototype logits ``[..., k]``."""

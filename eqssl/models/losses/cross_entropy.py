@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from eqssl.utils.precision import precise
+
 
 def teacher_probabilities(logits: Tensor, center: Tensor, temperature: float) -> Tensor:
     """Centered and sharpened teacher output, softmax((logits - center) / temperature) in float32.
@@ -14,7 +16,7 @@ def teacher_probabilities(logits: Tensor, center: Tensor, temperature: float) ->
         center: ``[K]``.
         temperature: > 0.
     """
-    return torch.softmax((logits.float() - center) / temperature, dim=-1)
+    return torch.softmax((precise(logits) - center) / temperature, dim=-1)
 
 
 def cls_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -30,7 +32,7 @@ def cls_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> T
     """
     views, batch = student.shape[:2]
     num_teacher = teacher.shape[0]
-    log_p = torch.log_softmax(student.float() / temperature, dim=-1)
+    log_p = torch.log_softmax(precise(student) / temperature, dim=-1)
     pairs = num_teacher * views - num_teacher
     total = -torch.einsum('bk,bk->', teacher.sum(0), log_p.sum(0))
     own = -torch.einsum('gbk,gbk->', teacher, log_p[:num_teacher])
@@ -47,5 +49,5 @@ def patch_cross_entropy(student: Tensor, teacher: Tensor, weight: Tensor, temper
         temperature: of the student.
         images: number of views, V * B.
     """
-    log_p = torch.log_softmax(student.float() / temperature, dim=-1)
-    return -torch.einsum('m,mk,mk->', weight, teacher, log_p) / images
+    log_p = torch.log_softmax(precise(student) / temperature, dim=-1)
+    return -torch.einsum('m,mk,mk->', weight.to(log_p.dtype), teacher, log_p) / images

@@ -1,0 +1,39 @@
+"""Whether a model can be trained with the data at hand, before the first step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.logging import print_log
+
+from eqssl.models.heads import Batch
+from eqssl.models.layers import has_batch_norm, is_synchronized
+from eqssl.utils.errors import UserError
+
+
+def check_fit(model: Any, dataset: Any, batch_size: int, ranks: int, accumulate: int = 1) -> None:
+    """Views, labels, batch size, queue and prototypes against each other.
+
+    Args:
+        model: a bare SSLPretrainer (may live on the meta device).
+        dataset: the :class:`MultiViewDataset`.
+        batch_size: images of one rank in one forward pass.
+        ranks: number of ranks.
+        accumulate: forward passes per optimizer step.
+
+    Raises:
+        UserError: names the config key.
+    """
+    source = dataset.source
+    labels = getattr(source, 'labels', None)
+    labelled = bool(len(labels) and min(labels) >= 0) if labels is not None else source.label(0) >= 0
+    views = {name: len(specs) for name, specs in dataset.views.groups.items()}
+    model.head.check_data(Batch(views, labelled, len(dataset), batch_size, ranks, accumulate))
+    together = is_synchronized(model)
+    if has_batch_norm(model) and (batch_size * ranks if together else batch_size) < 2:
+        raise UserError(
+            f'train_dataloader.batch_size={batch_size} is too small for the batch norm of the model; at least 2 images '
+            "per rank are needed (or several ranks with sync_bn='torch')"
+        )
+    if dataset.mask is not None and not model.head.needs_masks:
+        print_log(f'{type(model.head).__name__} reads no masks: train_dataloader.dataset.mask has no effect', 'current')

@@ -1,0 +1,212 @@
+"""SimCLR (Chen et al., ICML 2020), MoCo v3 (Chen et al., ICCV 2021) and SupCon (Khosla et al., NeurIPS 2020)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from eqssl.models.heads.base import BaseHead, HeadInput, Values
+from eqssl.models.heads.mlp import mlp
+from eqssl.models.monitors import cosine_agreement, spread
+from eqssl.models.losses import info_nce, nt_xent, supervised_contrastive
+from eqssl.registry import MODELS
+from eqssl.structures import Views
+from eqssl.utils.errors import UserError
+from eqssl.utils.precision import float32_island
+from eqssl.utils.progress import Progress
+from eqssl.utils.randomness import uniforms
+
+
+def _positive(name: str, value: float) -> float:
+    if value <= 0:
+        raise UserError(f'model.head.{name}={value} must be positive')
+    return value
+
+
+@MODELS.register_module()
+class SimCLRHead(BaseHead):
+    """NT-Xent with the negatives of all ranks.
+
+    Args:
+        in_channels: width of the backbone (or of the neck's invariant part).
+        hidden: width of the hidden layers; None takes ``in_channels``.
+        out_dim: width of the embedding.
+        layers: linear layers of the projector (2; SimCLR v2: 3).
+        out_norm: 'bn' as the official projector, or 'none'.
+        temperature: tau (0.1 on ImageNet; 0.5 for short schedules or small batches on CIFAR).
+        separate_views: see :class:`BaseHead`; the official code sends both views through one batch norm.
+    """
+
+    compares_samples = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden: int | None = None,
+        out_dim: int = 128,
+        layers: int = 2,
+        out_norm: str = 'bn',
+        temperature: float = 0.1,
+        separate_views: bool = False,
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_dim, self.separate_views = in_channels, out_dim, separate_views
+        self.temperature = _positive('temperature', temperature)
+        self.projector = mlp(in_channels, hidden or in_channels, out_dim, layers, out_norm=out_norm, out_bias=False)
+
+    def loss(
+        self,
+        student: HeadInput,
+        teacher: HeadInput | None,
+        teacher_projector: nn.Module | None,
+        views: Views,
+        progress: Progress,
+    ) -> tuple[Values, Values]:
+        """See :class:`BaseHead`; SimCLR eq. 1."""
+        z = self.by_view(self.projector, student.cls[self.teacher_group], 2)
+        with float32_island(z.device):
+            value, top1 = nt_xent(z, self.temperature)
+        monitors = {'agreement': cosine_agreement(*z), 'contrastive_top1': top1, 'embedding_std': spread(z[0])}
+        return {'loss_simclr': value}, monitors
+
+
+@MODELS.register_module()
+class MoCoV3Head(BaseHead):
+    """InfoNCE between the predictor's output and the teacher's projections of the other view on all ranks.
+
+    Args:
+        in_channels: width of the backbone (or of the neck's invariant part).
+        hidden: width of the hidden layers.
+        out_dim: width of projection and prediction.
+        layers: linear layers of the projector (2 with ResNet, 3 with ViT); it ends in a batch norm without affine part.
+        predictor_layers: of the predictor.
+        predictor_norm: whether the predictor ends in such a batch norm too (ViT: yes, ResNet: no).
+        temperature: tau (1.0 with ResNet, 0.2 with ViT).
+        momentum: of the teacher at the start (0.99).
+        separate_views: see :class:`BaseHead`.
+    """
+
+    needs_teacher = True
+    compares_samples = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden: int = 4096,
+        out_dim: int = 256,
+        layers: int = 3,
+        predictor_layers: int = 2,
+        predictor_norm: bool = True,
+        temperature: float = 0.2,
+        momentum: float = 0.99,
+        separate_views: bool = True,
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_dim = in_channels, out_dim
+        self.temperature = _positive('temperature', temperature)
+        self.momentum, self.separate_views = momentum, separate_views
+        self.projector = mlp(in_channels, hidden, out_dim, layers, out_norm='bn_fixed')
+        out_norm = 'bn_fixed' if predictor_norm else 'none'
+        self.predictor = mlp(out_dim, hidden, out_dim, predictor_layers, out_norm=out_norm, out_bias=False)
+
+    def loss(
+        self,
+        student: HeadInput,
+        teacher: HeadInput | None,
+        teacher_projector: nn.Module | None,
+        views: Views,
+        progress: Progress,
+    ) -> tuple[Values, Values]:
+        """See :class:`BaseHead`; MoCo v3 algorithm 1: 2 tau (L(q1, k2) + L(q2, k1))."""
+        assert teacher is not None and teacher_projector is not None
+        group = self.teacher_group
+        with torch.no_grad():
+            keys = self.by_view(teacher_projector, teacher.cls[group], 2)
+        projections = self.by_view(self.projector, student.cls[group], 2)
+        queries = self.by_view(self.predictor, projections.flatten(0, 1), 2)
+        with float32_island(queries.device):
+            one, top1 = info_nce(queries[0], keys[1], self.temperature)
+            two, _ = info_nce(queries[1], keys[0], self.temperature)
+        monitors = {
+            'agreement': cosine_agreement(queries[0], keys[1]),
+            'contrastive_top1': top1,
+            'embedding_std': spread(projections[0]),
+        }
+        return {'loss_mocov3': 2 * self.temperature * (one + two)}, monitors
+
+
+def noisy_labels(labels: Tensor, index: Tensor, rate: float, classes: int, stream: str = 'label_noise') -> Tensor:
+    """Labels of which a share is replaced by another class, the same for an image in every epoch and on every rank.
+
+    Args:
+        labels: ``[B]`` in [0, classes).
+        index: ``[B]`` place of the image in the data set.
+        rate: share of images whose label is wrong, in [0, 1].
+        classes: number of classes.
+        stream: name of the draw.
+    """
+    if rate == 0:
+        return labels
+    u = uniforms(index, stream, 2)
+    other = (labels + 1 + (u[:, 1] * (classes - 1)).long().clamp(max=classes - 2)) % classes
+    return torch.where(u[:, 0] < rate, other, labels)
+
+
+@MODELS.register_module()
+class SupConHead(BaseHead):
+    """Supervised contrastive learning: all images of a class are positives.
+
+    Args:
+        in_channels: width of the backbone (or of the neck's invariant part).
+        hidden: width of the hidden layer; None takes ``in_channels``.
+        out_dim: width of the embedding.
+        layers: linear layers of the projector, without batch norm as the official one.
+        temperature: tau (0.07; 0.1 on CIFAR and in the paper's ImageNet runs).
+        base_temperature: the official code multiplies the loss by temperature / base_temperature (0.07); None leaves
+            the paper's eq. 2.
+        label_noise: share of images with a wrong label (EffSSL, section 5), fixed for the whole run.
+        num_classes: needed for ``label_noise``.
+        separate_views: see :class:`BaseHead`.
+    """
+
+    needs_labels = True
+    compares_samples = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden: int | None = None,
+        out_dim: int = 128,
+        layers: int = 2,
+        temperature: float = 0.07,
+        base_temperature: float | None = None,
+        label_noise: float = 0.0,
+        num_classes: int | None = None,
+        separate_views: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 0 <= label_noise <= 1:
+            raise UserError(f'model.head.label_noise={label_noise} is not a share in [0, 1]')
+        if label_noise > 0 and (num_classes is None or num_classes < 2):
+            raise UserError(f'model.head.label_noise={label_noise} needs model.head.num_classes of at least 2')
+        self.in_channels, self.out_dim, self.separate_views = in_channels, out_dim, separate_views
+        self.temperature = _positive('temperature', temperature)
+        self.scale = 1.0 if base_temperature is None else temperature / _positive('base_temperature', base_temperature)
+        self.label_noise, self.num_classes = label_noise, num_classes or 0
+        self.projector = mlp(in_channels, hidden or in_channels, out_dim, layers, norm=False)
+
+    def loss(
+        self,
+        student: HeadInput,
+        teacher: HeadInput | None,
+        teacher_projector: nn.Module | None,
+        views: Views,
+        progress: Progress,
+    ) -> tuple[Values, Values]:
+        """See :class:`BaseHead`; SupCon eq. 2."""
+        z = self.by_view(self.projector, student.cls[self.teacher_group], 2)
+        labels = noisy_labels(views.label, views.index, self.label_noise, self.num_classes)
+        with float32_island(z.device):
+            value = self.scale * supervised_contrastive(z, labels, self.temperature)
+        return {'loss_supcon': value}, {'agreement': cosine_agreement(*z), 'embedding_std': spread(z[0])}

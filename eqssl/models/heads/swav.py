@@ -1,0 +1,162 @@
+"""SwAV (Caron et al., NeurIPS 2020): swapped prediction of Sinkhorn assignments, with multi-crop and a queue."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from eqssl.models.heads.base import BaseHead, Batch, HeadInput, Values
+from eqssl.models.heads.mlp import mlp
+from eqssl.models.monitors import prototype_monitors, spread
+from eqssl.models.heads.queue import FeatureQueue
+from eqssl.models.losses import cls_cross_entropy, sinkhorn
+from eqssl.registry import MODELS
+from eqssl.structures import Views
+from eqssl.utils.errors import UserError
+from eqssl.utils.precision import float32_island, precise
+from eqssl.utils.progress import Progress
+
+
+@MODELS.register_module()
+class SwAVHead(BaseHead):
+    """Every crop predicts the prototype assignments of the global crops of its image.
+
+    Args:
+        in_channels: width of the backbone (or of the neck's invariant part).
+        hidden, out_dim, layers: of the projector; its output is L2-normalized.
+        prototypes: number of prototypes, kept at unit length after every step.
+        temperature: of the predictions.
+        epsilon: of the Sinkhorn assignments.
+        iterations: of Sinkhorn.
+        queue_length: embeddings of former steps, of all ranks together, that join the assignments; 0 for none.
+        queue_start_epoch: the queue fills from here and is used once it is full.
+        freeze_prototypes_iters: iterations without gradient for the prototypes (313).
+        allow_sparse: accept more prototypes than embeddings share in an assignment (EffSSL's ImageNet run has 3000 for
+            1024); without it that is refused.
+        separate_views: see :class:`BaseHead`; the official code sends all crops of a size through one batch norm.
+    """
+
+    num_crops = 2
+    multi_crop = True
+    compares_samples = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden: int = 2048,
+        out_dim: int = 128,
+        layers: int = 2,
+        prototypes: int = 3000,
+        temperature: float = 0.1,
+        epsilon: float = 0.05,
+        iterations: int = 3,
+        queue_length: int = 0,
+        queue_start_epoch: float = 15,
+        freeze_prototypes_iters: int = 313,
+        allow_sparse: bool = False,
+        separate_views: bool = False,
+    ) -> None:
+        super().__init__()
+        for name, value in (('temperature', temperature), ('epsilon', epsilon), ('iterations', iterations)):
+            if value <= 0:
+                raise UserError(f'model.head.{name}={value} must be positive')
+        if prototypes < 2:
+            raise UserError(f'model.head.prototypes={prototypes}: at least 2 are needed')
+        if queue_length < 0:
+            raise UserError(f'model.head.queue_length={queue_length} is negative')
+        self.in_channels, self.out_dim, self.separate_views = in_channels, out_dim, separate_views
+        self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
+        self.freeze_prototypes_iters, self.allow_sparse = freeze_prototypes_iters, allow_sparse
+        self.projector = mlp(in_channels, hidden, out_dim, layers)
+        self.prototypes = nn.Linear(out_dim, prototypes, bias=False)
+        self._normalize_prototypes()
+        self.queue = FeatureQueue(queue_length, out_dim, self.num_crops) if queue_length else None
+        self.queue_start_epoch = queue_start_epoch
+
+    @torch.no_grad()
+    def _normalize_prototypes(self) -> None:
+        self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
+
+    def frozen_parameters(self, progress: Progress) -> list[nn.Parameter]:
+        """The prototypes, in the first iterations."""
+        return [self.prototypes.weight] if progress.iter < self.freeze_prototypes_iters else []
+
+    def embed(self, projector: nn.Module, cls: Tensor) -> Tensor:
+        """The L2-normalized projection, normalized in float32."""
+        x = projector(cls)
+        with float32_island(x.device):
+            return F.normalize(precise(x), dim=-1)
+
+    def after_step(self, finite: Tensor | None) -> None:
+        """Prototypes back to unit length; the step's embeddings join the queue."""
+        self._normalize_prototypes()
+        if self.queue is not None:
+            self.queue.commit(finite)
+
+    @torch.no_grad()
+    def _assign(self, scores: Tensor, embeddings: Tensor, progress: Progress) -> Tensor:
+        """Assignments ``[2, B, K]`` of the global crops, each crop for itself, with the queue where it is full.
+
+        Args:
+            scores: ``[2, B, K]`` cosines to the prototypes.
+            embeddings: ``[2, B, E]``.
+            progress: of the run.
+        """
+        logits, weights = list(scores.detach().unbind()), None
+        if self.queue is not None and progress.epoch >= self.queue_start_epoch:
+            stored, valid = self.queue.own_part()
+            old = stored @ precise(self.prototypes.weight).T
+            logits = [torch.cat([new, o]) for new, o in zip(logits, old, strict=True)]
+            weights = [torch.cat([scores.new_ones(scores.shape[1]), valid])] * len(logits)
+            self.queue.push(embeddings.detach())
+        plans = sinkhorn(logits, [self.epsilon] * len(logits), self.iterations, weights)
+        return torch.stack([q[: scores.shape[1]] for q in plans])
+
+    def loss(
+        self,
+        student: HeadInput,
+        teacher: HeadInput | None,
+        teacher_projector: nn.Module | None,
+        views: Views,
+        progress: Progress,
+    ) -> tuple[Values, Values]:
+        """See :class:`BaseHead`; SwAV eq. 2 over all pairs (global crop, other crop)."""
+        first = self.teacher_group
+        groups = [first, *(name for name in student.cls if name != first)]
+        parts = [
+            self.by_view(lambda x: self.embed(self.projector, x), student.cls[name], views.num_views[name])
+            for name in groups
+        ]
+        embeddings = torch.cat(parts)
+        with float32_island(embeddings.device):
+            scores = embeddings @ precise(self.prototypes.weight).T
+            targets = self._assign(scores[:2], embeddings[:2], progress)
+            value = cls_cross_entropy(scores, targets, self.temperature)
+        monitors = {**prototype_monitors(scores, targets), 'embedding_std': spread(embeddings[0])}
+        return {'loss_swav': value}, monitors
+
+    def check_data(self, batch: Batch) -> None:
+        """See :class:`BaseHead`; the queue and the prototypes must fit the batch."""
+        super().check_data(batch)
+        length = self.queue.length if self.queue is not None else 0
+        step = batch.total * batch.accumulate
+        if length and (length % step or length % batch.ranks):
+            raise UserError(
+                f'model.head.queue_length={length} is not a multiple of the {step} images of an optimizer step '
+                f'({batch.ranks} ranks x {batch.per_rank} images x {batch.accumulate}); set it to '
+                f'{max(1, round(length / step)) * step}'
+            )
+        if length > batch.images:
+            raise UserError(
+                f'model.head.queue_length={length} exceeds the {batch.images} images of the data: it would hold an '
+                'image twice; make it smaller'
+            )
+        count = self.prototypes.out_features
+        if count > batch.total + length and not self.allow_sparse:
+            raise UserError(
+                f'model.head.prototypes={count} exceed the {batch.total + length} embeddings that share them (batch '
+                f'{batch.total} + queue {length}): most would stay empty; lower prototypes, raise the batch or '
+                'queue_length, or set model.head.allow_sparse=True'
+            )
