@@ -99,7 +99,9 @@ BASES: dict[str, tuple[dict[str, Any], bool, tuple[str, ...]]] = {
     'simclr': (dict(type='eqssl.SimCLRHead', **_MLP), False, ('vit', 'resnet')),
     'swav': (dict(type='eqssl.SwAVHead', prototypes=7, freeze_prototypes_iters=0, **_MLP), True, ('vit', 'resnet')),
     'swav_queue': (
-        dict(type='eqssl.SwAVHead', prototypes=7, queue_length=16, queue_start_epoch=0, freeze_prototypes_iters=1, **_MLP),
+        dict(
+            type='eqssl.SwAVHead', prototypes=7, queue_length=16, queue_start_epoch=0, freeze_prototypes_iters=1, **_MLP
+        ),
         True, ('vit', 'resnet'),
     ),
     'simsiam': (dict(type='eqssl.SimSiamHead', predictor_hidden=8, **_MLP), False, ('vit', 'resnet')),

@@ -19,6 +19,7 @@ from eqssl.datasets.fetch import fetch_cifar10
 from eqssl.datasets.multicrop import ViewSpec
 from eqssl.utils.config_check import check_keys
 from eqssl.utils.errors import UserError
+from eqssl.utils.meta import without_memory
 
 
 def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
@@ -161,7 +162,7 @@ def check_training(cfg: Config, ranks: int) -> int:
         raise UserError(f'train_dataloader.batch_size={batch} must be at least 1')
     if len(dataset) < ranks:
         raise UserError(f'{ranks} ranks, but data_root holds {len(dataset)} images; start at most {len(dataset)} ranks')
-    with torch.device('meta'):
+    with without_memory():
         model = MODELS.build(copy.deepcopy(cfg.model))
         if cfg.get('sync_bn') and ranks > 1:
             synchronize(model)

@@ -37,8 +37,8 @@ __all__ = [
     'SplitNeck',
     'SupConHead',
     'SwAVHead',
-    'VICRegHead',
     'TokenDecoder',
+    'VICRegHead',
     'ViewAugmenter',
     'VisionTransformer',
 ]

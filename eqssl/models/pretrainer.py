@@ -15,8 +15,8 @@ from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
 from eqssl.models.backbones.conv import take_size_groups
 from eqssl.models.heads.base import BaseHead, HeadInput
 from eqssl.models.layers import StatisticsGuard, has_batch_norm
-from eqssl.models.teacher import EMATeacher
 from eqssl.models.monitors import rankme, spread
+from eqssl.models.teacher import EMATeacher
 from eqssl.registry import MODELS
 from eqssl.structures import Tokens, Views
 from eqssl.utils.errors import UserError
@@ -84,11 +84,12 @@ class SSLPretrainer(BaseModel):
         self._statistics = StatisticsGuard()
         self._last_features: Tensor | None = None
 
-    def _build_head(self, head: dict | nn.Module, neck: Any) -> Any:
+    def _build_head(self, config: dict | nn.Module, neck: Any) -> Any:
         """The head, as wide as the features that it sees."""
-        if isinstance(head, dict):
+        head: Any = config
+        if isinstance(config, dict):
             seen = None if neck is None else neck.head_input_channels
-            head = MODELS.build({'in_channels': seen or self.backbone.embed_dims, **head})
+            head = MODELS.build({'in_channels': seen or self.backbone.embed_dims, **config})
         if head.needs_masks and not hasattr(self.backbone, 'mask_token'):
             raise UserError(
                 f'model.head {type(head).__name__} needs masked patch tokens, but model.backbone '

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from eqssl.registry import DATASETS, MODELS, TRANSFORMS
 from eqssl.utils.counters import StepCounts, count_step
+from eqssl.utils.meta import without_memory
 
 
 class _Blank:
@@ -55,7 +56,7 @@ def _to_meta(value: Any) -> Any:
 def profile_config(cfg: Config, batch: int = 2) -> tuple[StepCounts, Any]:
     """Counts of one step of a config's model on the meta device, and the model."""
     model_config = copy.deepcopy(cfg.model)
-    with torch.device('meta'):
+    with without_memory():
         model = MODELS.build(model_config)
     model.train()
     model.data_preprocessor._device = torch.device('meta')

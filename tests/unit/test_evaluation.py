@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from eqssl.evaluation import KNN, Collapse, Equivariance, FeatureStore, LatentRegression
-from eqssl.models.monitors import rankme, spread
 from eqssl.evaluation.feature_store import eval_image, grid_pool
 from eqssl.evaluation.knn import knn_predict
 from eqssl.evaluation.regression import fit_mlp, fit_ridge, r2_global, r2_mean, standardize
+from eqssl.models.monitors import rankme, spread
 from eqssl.utils.errors import UserError
 from tests.helpers import Images
 

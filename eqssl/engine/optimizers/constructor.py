@@ -41,7 +41,7 @@ class OptimWrapperConstructor:
             if not 0 < self.options.get(key, 1.0) <= 1:
                 raise UserError(f'optim_wrapper.paramwise_cfg.{key}={self.options[key]} is not in (0, 1]')
 
-    def _lr_scale(self, model: nn.Module, name: str) -> float:
+    def _lr_scale(self, model: Any, name: str) -> float:
         """Factor of a parameter's learning rate."""
         scale, decay = 1.0, self.options.get('layer_decay')
         if decay is not None and name.startswith('backbone.'):
@@ -94,7 +94,8 @@ class OptimWrapperConstructor:
         if optimizer['type'] in FUSED:
             optimizer.setdefault('fused', True)
         config.setdefault('type', 'eqssl.OptimWrapper')
-        groups = self.groups(model.module if is_model_wrapper(model) else model)
+        bare: Any = model.module if is_model_wrapper(model) else model
+        groups = self.groups(bare)
         for group in groups:
             if 'lr_scale' in group:
                 group['lr'] = optimizer['lr'] * group['lr_scale']

@@ -18,8 +18,8 @@ class LARS(Optimizer):
     """SGD with momentum whose step of each weight is scaled by eta ||w|| / ||g + wd w|| (You et al. 2017).
 
     As the official code of Barlow Twins, VICReg and MoCo v3: the ratio is 1 where a norm is 0; groups with
-    ``adapt=False`` (biases and norms, see :class:`OptimWrapperConstructor`) take plain SGD steps. All weights of a group
-    are updated by a handful of fused calls without a host read; a step with ``found_inf`` changes nothing.
+    ``adapt=False`` (biases and norms, see :class:`OptimWrapperConstructor`) take plain SGD steps. All weights of a
+    group are updated by a handful of fused calls without a host read; a step with ``found_inf`` changes nothing.
 
     Args:
         params: parameters or groups.

@@ -53,6 +53,7 @@ class OptimWrapper(MMOptimWrapper):
                 'one of torch AdamW, Adam, SGD, Adagrad with fused=True'
             )
         super().__init__(optimizer, accumulative_counts)
+        _start_velocities(optimizer)
         self.clip = dict(clip_grad) if clip_grad else None
         self.dtype = PRECISIONS[precision]
         self.device = optimizer.param_groups[0]['params'][0].device
@@ -134,3 +135,14 @@ class OptimWrapper(MMOptimWrapper):
         self.nonfinite_run = own['nonfinite_run'].to(self.device)
         if self.scaler is not None and own['scaler'] is not None:
             self.scaler.load_state_dict(own['scaler'])
+
+
+def _start_velocities(optimizer: Optimizer) -> None:
+    """Zero velocities for SGD: torch's fused kernel fails on parameters that take their first step later than others
+    (frozen prototypes); a velocity of 0 makes the same first step as none."""
+    if not isinstance(optimizer, torch.optim.SGD):
+        return
+    for group in optimizer.param_groups:
+        if group['momentum'] and not group['dampening']:
+            for parameter in group['params']:
+                optimizer.state[parameter].setdefault('momentum_buffer', torch.zeros_like(parameter))

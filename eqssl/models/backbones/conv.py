@@ -51,8 +51,9 @@ def _width(backbone: Any, name: str) -> int:
         return int(backbone.feat_dim)
     device = next(backbone.parameters()).device
     training = backbone.training
+    backbone.eval()  # mmpretrain's train() returns None
     with torch.no_grad():
-        maps = backbone.eval()(torch.zeros(1, 3, 64, 64, device=device))
+        maps = backbone(torch.zeros(1, 3, 64, 64, device=device))
     backbone.train(training)
     last = maps[-1] if isinstance(maps, (tuple, list)) else maps
     if not isinstance(last, Tensor) or last.ndim != 4:

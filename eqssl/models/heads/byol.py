@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn as nn
-from torch import Tensor
 
 from eqssl.models.heads.base import BaseHead, HeadInput, Values
 from eqssl.models.heads.mlp import mlp
-from eqssl.models.monitors import cosine_agreement, spread
 from eqssl.models.losses import byol_regression, negative_cosine
+from eqssl.models.monitors import cosine_agreement, spread
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.precision import float32_island

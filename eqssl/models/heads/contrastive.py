@@ -8,8 +8,8 @@ from torch import Tensor
 
 from eqssl.models.heads.base import BaseHead, HeadInput, Values
 from eqssl.models.heads.mlp import mlp
-from eqssl.models.monitors import cosine_agreement, spread
 from eqssl.models.losses import info_nce, nt_xent, supervised_contrastive
+from eqssl.models.monitors import cosine_agreement, spread
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError

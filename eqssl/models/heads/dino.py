@@ -10,9 +10,9 @@ from torch import Tensor
 
 from eqssl.models.heads.base import BaseHead, HeadInput, Values
 from eqssl.models.heads.center import Center, update_centers
-from eqssl.models.monitors import prototype_monitors
 from eqssl.models.heads.projector import Projector
 from eqssl.models.losses import cls_cross_entropy, sinkhorn, teacher_probabilities
+from eqssl.models.monitors import prototype_monitors
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError

@@ -6,8 +6,8 @@ import torch.nn as nn
 
 from eqssl.models.heads.base import BaseHead, HeadInput, Values
 from eqssl.models.heads.mlp import mlp
-from eqssl.models.monitors import cosine_agreement, spread
 from eqssl.models.losses import barlow_twins, vicreg_terms
+from eqssl.models.monitors import cosine_agreement, spread
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.precision import float32_island

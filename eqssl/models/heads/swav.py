@@ -9,9 +9,9 @@ from torch import Tensor
 
 from eqssl.models.heads.base import BaseHead, Batch, HeadInput, Values
 from eqssl.models.heads.mlp import mlp
-from eqssl.models.monitors import prototype_monitors, spread
 from eqssl.models.heads.queue import FeatureQueue
 from eqssl.models.losses import cls_cross_entropy, sinkhorn
+from eqssl.models.monitors import prototype_monitors, spread
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
@@ -76,12 +76,14 @@ class SwAVHead(BaseHead):
         self.queue_start_epoch = queue_start_epoch
 
     @torch.no_grad()
-    def _normalize_prototypes(self) -> None:
-        self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
+    def _normalize_prototypes(self, finite: Tensor | None = None) -> None:
+        old = self.prototypes.weight
+        new = F.normalize(old, dim=1)
+        old.copy_(new if finite is None else torch.where(finite, new, old))
 
     def frozen_parameters(self, progress: Progress) -> list[nn.Parameter]:
         """The prototypes, in the first iterations."""
-        return [self.prototypes.weight] if progress.iter < self.freeze_prototypes_iters else []
+        return list(self.prototypes.parameters()) if progress.iter < self.freeze_prototypes_iters else []
 
     def embed(self, projector: nn.Module, cls: Tensor) -> Tensor:
         """The L2-normalized projection, normalized in float32."""
@@ -91,7 +93,7 @@ class SwAVHead(BaseHead):
 
     def after_step(self, finite: Tensor | None) -> None:
         """Prototypes back to unit length; the step's embeddings join the queue."""
-        self._normalize_prototypes()
+        self._normalize_prototypes(finite)
         if self.queue is not None:
             self.queue.commit(finite)
 

@@ -29,7 +29,7 @@ def _against_all(embeddings: Tensor, temperature: float) -> tuple[Tensor, Tensor
     everyone = dist.gather_with_gradient(z.transpose(0, 1).contiguous())  # [W * B, 2, D]
     logits = torch.einsum('vbd,nwd->vbwn', z, everyone) / temperature
     own = _own_rows(z.shape[1], z.device)
-    itself = F.one_hot(own, len(everyone)).bool()[None, :, None, :]
+    itself = (own[:, None] == torch.arange(len(everyone), device=z.device))[None, :, None, :]
     same_view = torch.eye(2, dtype=torch.bool, device=z.device)[:, None, :, None]
     return logits.masked_fill(itself & same_view, -torch.inf), own
 
@@ -81,7 +81,7 @@ def supervised_contrastive(embeddings: Tensor, labels: Tensor, temperature: floa
     Returns:
         the mean over this rank's anchors.
     """
-    logits, own = _against_all(embeddings, temperature)
+    logits, _ = _against_all(embeddings, temperature)
     everyone = dist.gather(labels)
     positive = (labels[:, None] == everyone[None])[None, :, None, :].expand(logits.shape)
     positive = positive & logits.isfinite()  # not the anchor itself
