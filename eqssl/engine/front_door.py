@@ -15,7 +15,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from eqssl.datasets.fetch import fetch_cifar10
+from eqssl.datasets.fetch import CIFAR10, CIFAR100, fetch_cifar
 from eqssl.datasets.multicrop import ViewSpec
 from eqssl.utils.config_check import check_keys
 from eqssl.utils.errors import UserError
@@ -60,12 +60,13 @@ def sources(node: Any) -> Iterator[dict]:
 
 
 def named_data(root: str) -> str:
-    """The place of a set that is known by name: 'objects' (embedded in the repository) or 'cifar10' (fetched once)."""
+    """The place of a set known by name: 'objects' (in the repository), 'cifar10', 'cifar100' (fetched once)."""
     if Path(root).exists():
         return root
     if root == 'objects':
         return str(Path(__file__).resolve().parents[2] / 'demo' / 'objects64.npz')
-    return str(fetch_cifar10()) if root == 'cifar10' else root
+    cifar = next((c for c in (CIFAR10, CIFAR100) if c.name == root), None)
+    return root if cifar is None else str(fetch_cifar(cifar))
 
 
 def complete(cfg: Config) -> None:

@@ -26,6 +26,14 @@ def arguments(tmp_path, config=DEMO, options=None, **kw):
     return argparse.Namespace(**{**values, **kw})
 
 
+ALONE = {'model.neck': None, 'model.auxiliary': None}  # the base method without the demo's reconstruction
+RESNET = dict(_delete_=True, type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=8, base_channels=8)
+
+
+def head(kind, **options):
+    return {'model.head': dict(_delete_=True, type=f'eqssl.{kind}', **options), **ALONE}
+
+
 FOLDER = {'train_dataloader.dataset.source': dict(_delete_=True, type='eqssl.ImageFolder')}
 CASES = {
     'missing data root': ({**FOLDER, 'data_root': '/nowhere'}, "data_root '/nowhere' is not a folder"),
@@ -45,6 +53,38 @@ CASES = {
     ),
     'mask grid of another size': ({'train_dataloader.dataset.mask.grid': 8}, 'mask.grid=8, but crops of 32 px have 4'),
     'blur beyond the kernel': ({'model.data_preprocessor.max_sigma': 0.3}, 'max_sigma=0.3 is less than'),
+    'misspelt head': ({'model.head.type': 'eqssl.SimCLRHed'}, "model.head.type='eqssl.SimCLRHed' .*SimCLRHead"),
+    'masked tokens from a ResNet': (
+        {'model.backbone': RESNET, **ALONE}, 'IBOTHead needs masked patch tokens, but model.backbone ResNet_CIFAR'
+    ),
+    'batch too small for batch norm': (
+        {**head('BYOLHead'), 'train_dataloader.batch_size': 1}, 'train_dataloader.batch_size=1 is too small .*norm'
+    ),
+    'batch too small for a contrast': (
+        {**head('SupConHead'), 'train_dataloader.batch_size': 1}, 'SupConHead compares .*batch_size=1 must be'
+    ),
+    'queue not divisible': (
+        head('SwAVHead', prototypes=64, queue_length=200), 'queue_length=200 is not a multiple of .*set it to 256'
+    ),
+    'queue longer than the data': (
+        head('SwAVHead', prototypes=64, queue_length=128000), 'queue_length=128000 exceeds the 3380 images'
+    ),
+    'more prototypes than embeddings': (
+        head('SwAVHead', prototypes=3000), 'model.head.prototypes=3000 exceed the 128 embeddings .*allow_sparse=True'
+    ),
+    'one prototype': (head('SwAVHead', prototypes=1), 'model.head.prototypes=1'),
+    'labels missing': (
+        {**head('SupConHead'), **FOLDER, 'data_root': 'IMAGES'}, 'SupConHead needs labels.*with_label=True'
+    ),
+    'local crops that nobody reads': (
+        {**head('BYOLHead'), 'train_dataloader.dataset.views.views.1.group': 'local'}, "takes 2 crops of group 'global'"
+    ),
+    'batch norm synchronized by mmcv': ({'sync_bn': 'mmcv'}, "sync_bn='mmcv' is not supported"),
+    'no blocks in a ResNet': (
+        {'model.backbone': RESNET, **head('DINOHead', hidden=16, bottleneck=8, out_dim=1024),
+         'model.neck': dict(_delete_=True, type='eqssl.SplitNeck', in_channels=64, split_at='block:1')},
+        "split_at='block:k' needs a ViT"
+    ),
     'both lengths': ({'train_cfg.max_epochs': 3}, 'exactly one of max_epochs and max_iters'),
 }  # fmt: skip
 
@@ -53,7 +93,9 @@ CASES = {
 def test_bad_config_or_data(case, tmp_path):
     options, message = CASES[case]
     (tmp_path / 'empty').mkdir()
-    options = {k: str(tmp_path / 'empty') if v == 'EMPTY' else v for k, v in options.items()}
+    write_images(tmp_path / 'images', 4)
+    folders = {'EMPTY': str(tmp_path / 'empty'), 'IMAGES': str(tmp_path / 'images')}
+    options = {k: folders.get(v, v) if isinstance(v, str) else v for k, v in options.items()}
     with pytest.raises(UserError, match=message) as caught:
         run_training(arguments(tmp_path, options=options))
     assert len(str(caught.value)) < 500

@@ -8,28 +8,46 @@ from pathlib import Path
 import pytest
 
 from eqssl.engine.front_door import complete, fit_views_to_model, open_front_door, read_config
-from eqssl.registry import RUNNERS
-from eqssl.utils.config_check import check_keys
-from tests.conftest import ROOT
+from eqssl.registry import MODELS, RUNNERS
+from eqssl.utils.config_check import accepted_keys, check_keys
+from tests.conftest import ROOT, write_images
 from tests.helpers import VIT
 
 CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts)
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures('registered')]
 
 
+def shrink_model(model) -> None:
+    """Narrow backbone, head, neck and decoders."""
+    backbone, head = model.backbone, model.head
+    if 'VisionTransformer' in backbone.type:
+        backbone.update(arch=dict(VIT), img_size=32, patch_size=8)
+        width = 32
+    else:
+        backbone.update(depth=18, stem_channels=8, base_channels=8)
+        width = 64
+    known = accepted_keys(MODELS.get(head.type))
+    sizes = dict(hidden=32, bottleneck=16, prototypes=4, predictor_hidden=8, queue_length=8)
+    if not model.get('neck'):
+        sizes.update(out_dim=24, patch_out_dim=24)
+    optional = ('queue_length', 'patch_out_dim')
+    head.update({k: v for k, v in sizes.items() if k in known and (k in head or k not in optional)})
+    head.pop('in_channels', None)
+    if model.get('neck'):
+        model.neck['in_channels'] = width
+    for task in (model.get('auxiliary') or {}).values():
+        task.decoder.update(width=16, channels=(16, 8, 8))
+
+
 def shrink(cfg, data_root: Path, work_dir: Path) -> None:
     """Widths, sizes and lengths small; every component stays what it is."""
-    cfg.model.backbone.update(arch=dict(VIT), img_size=32, patch_size=8)
-    cfg.model.head.update(in_channels=32, hidden=32, bottleneck=16)
-    if cfg.model.get('neck'):
-        cfg.model.neck['in_channels'] = 32
-    for task in (cfg.model.get('auxiliary') or {}).values():
-        task.decoder.update(width=16, channels=(16, 8, 8))
+    shrink_model(cfg.model)
     dataset = cfg.train_dataloader.dataset
     for view in dataset.views.views:
         view['size'] = 16 if view['size'] in (16, 96) else 32
-    dataset.mask['grid'] = 4
-    dataset.source = dict(type='eqssl.ImageFolder', data_root=str(data_root))
+    if dataset.get('mask'):
+        dataset.mask['grid'] = 4
+    dataset.source = dict(type='eqssl.ImageFolder', data_root=str(data_root), with_label=True)
     cfg.train_dataloader.update(batch_size=4, num_workers=0)
     cfg.train_cfg = dict(type='eqssl.PretrainLoop', max_iters=2)
     for scheduler in cfg.param_scheduler:
@@ -39,23 +57,34 @@ def shrink(cfg, data_root: Path, work_dir: Path) -> None:
     cfg.evaluation = None
 
 
+@pytest.fixture(scope='session')
+def class_folder(tmp_path_factory) -> Path:
+    """16 images in each of two class folders."""
+    root = tmp_path_factory.mktemp('classes')
+    for number, name in enumerate(('ants', 'bees')):
+        write_images(root / name, 16, seed=number)
+    return root
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
-def test_config_trains_two_iterations(path, image_folder, tmp_path):
+def test_config_trains_two_iterations(path, class_folder, tmp_path):
     cfg = read_config(str(path))
     check_keys(cfg._cfg_dict)
-    shrink(cfg, image_folder, tmp_path)
+    shrink(cfg, class_folder, tmp_path)
     complete(cfg)
     fit_views_to_model(cfg)
     cfg.experiment_name = f'{path.stem}_{tmp_path.name}'
     runner = RUNNERS.build(cfg)
-    before = {k: v.clone() for k, v in runner.model.teacher.state_dict().items()}
+    before = {k: v.clone() for k, v in runner.model.state_dict().items()}
     runner.train()
     lines = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
     assert [line['iter'] for line in lines] == [1, 2]
     assert all(line['nonfinite_steps'] == 0 and line['loss'] == line['loss'] for line in lines)
+    assert all({'feature_std', 'rankme', 'agreement'} <= set(line) for line in lines)
     assert (tmp_path / 'iter_2.pth').is_file() and (tmp_path / 'iter_2.pth.sha256').is_file()
-    moved = [not v.equal(before[k]) for k, v in runner.model.teacher.state_dict().items()]
-    assert sum(moved) > len(moved) / 2
+    for part in ('backbone.', 'teacher.') if runner.model.teacher is not None else ('backbone.',):
+        moved = [not v.equal(before[k]) for k, v in runner.model.state_dict().items() if k.startswith(part)]
+        assert sum(moved) > len(moved) / 2
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)

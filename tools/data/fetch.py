@@ -14,12 +14,12 @@ from eqssl.utils.errors import run_cli
 def main() -> int:
     """Print the folder."""
     parser = argparse.ArgumentParser(description='Fetch a public image set into the cache.')
-    parser.add_argument('name', choices=['cifar10'])
+    parser.add_argument('name', choices=['cifar10', 'cifar100'])
     parser.add_argument('--debug', action='store_true')
-    parser.parse_args()
-    from eqssl.datasets.fetch import fetch_cifar10
+    args = parser.parse_args()
+    from eqssl.datasets.fetch import CIFAR10, CIFAR100, fetch_cifar
 
-    print(fetch_cifar10())
+    print(fetch_cifar({'cifar10': CIFAR10, 'cifar100': CIFAR100}[args.name]))
     return 0
 
 

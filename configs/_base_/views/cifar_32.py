@@ -1,7 +1,8 @@
 # SimCLR's views for CIFAR: two crops of 32 px, strong color jitter, no blur.
 _photo = dict(jitter=(0.4, 0.4, 0.4, 0.1), jitter_prob=0.8, gray_prob=0.2, blur_prob=0.0)
+data_root = 'cifar10'
 train_dataloader = dict(
-    batch_size=512,
+    batch_size=128,
     dataset=dict(
         type='eqssl.MultiViewDataset',
         source=dict(type='eqssl.ArrayImages', split='train'),
@@ -11,4 +12,3 @@ train_dataloader = dict(
         ),
     ),
 )
-data_root = 'cifar10'

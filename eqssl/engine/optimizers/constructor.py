@@ -12,7 +12,8 @@ from eqssl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 from eqssl.utils.errors import UserError
 
 FUSED = ('AdamW', 'Adam', 'SGD', 'Adagrad')
-KNOWN = ('decay_norm_bias', 'layer_decay', 'patch_embed_lr', 'constant_lr')
+FACTORS = ('layer_decay', 'patch_embed_lr', 'norm_bias_lr')
+KNOWN = ('decay_norm_bias', 'constant_lr', *FACTORS)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -23,7 +24,8 @@ class OptimWrapperConstructor:
         optim_wrapper_cfg: with ``optimizer``; torch's fused kernels are the default where they exist.
         paramwise_cfg: any of
 
-            - ``decay_norm_bias=True``: weight decay on all parameters (SimSiam);
+            - ``decay_norm_bias=True``: weight decay (and adaptation) on all parameters (SimSiam, SwAV);
+            - ``norm_bias_lr``: factor for the learning rate of biases and norms (Barlow Twins: 0.024);
             - ``layer_decay``: a layer's learning rate is ``layer_decay ** (layers above it)``; heads have the full one
               (DINOv2: 0.9). The depth of a parameter is the backbone's ``get_layer_depth`` (mmpretrain's ViT);
             - ``patch_embed_lr``: further factor for the patch embedding (DINOv2: 0.2);
@@ -37,25 +39,25 @@ class OptimWrapperConstructor:
         for key in self.options:
             if key not in KNOWN:
                 raise UserError(f'optim_wrapper.paramwise_cfg.{key} is unknown; known: {", ".join(KNOWN)}')
-        for key in ('layer_decay', 'patch_embed_lr'):
+        for key in FACTORS:
             if not 0 < self.options.get(key, 1.0) <= 1:
                 raise UserError(f'optim_wrapper.paramwise_cfg.{key}={self.options[key]} is not in (0, 1]')
 
-    def _lr_scale(self, model: Any, name: str) -> float:
+    def _lr_scale(self, model: Any, name: str, single: bool) -> float:
         """Factor of a parameter's learning rate."""
         scale, decay = 1.0, self.options.get('layer_decay')
         if decay is not None and name.startswith('backbone.'):
-            depth = getattr(model.backbone, 'get_layer_depth', None)
-            if depth is None:
+            try:
+                layer, layers = model.backbone.get_layer_depth(name, 'backbone.')
+            except (AttributeError, NotImplementedError) as error:
                 raise UserError(
                     f'optim_wrapper.paramwise_cfg.layer_decay: {type(model.backbone).__name__} knows no layer depths; '
                     'leave it out'
-                )
-            layer, layers = depth(name, 'backbone.')
+                ) from error
             scale *= decay ** (layers - 1 - layer)
         if 'patch_embed' in name:
             scale *= self.options.get('patch_embed_lr', 1.0)
-        return scale
+        return scale * (self.options.get('norm_bias_lr', 1.0) if single else 1.0)
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Parameter groups of the trainable parameters, one per combination of settings."""
@@ -67,8 +69,8 @@ class OptimWrapperConstructor:
             single = parameter.ndim <= 1 or name.endswith('.bias')
             free = single and not self.options.get('decay_norm_bias', False)
             fixed = bool(constant) and name.startswith(constant)
-            scale = self._lr_scale(model, name)
-            group = groups.setdefault((scale, free, single, fixed), {'params': []})
+            scale = self._lr_scale(model, name, single)
+            group = groups.setdefault((scale, free, fixed), {'params': []})
             group['params'].append(parameter)
             if free:
                 group['weight_decay'] = 0.0
@@ -76,7 +78,7 @@ class OptimWrapperConstructor:
                 group['lr_scale'] = scale
             if fixed:
                 group['constant_lr'] = True
-            if single and self._is_lars:
+            if free and self._is_lars:
                 group['adapt'] = False
         for prefix in constant:
             if not any(name.startswith(prefix) for name, _ in model.named_parameters()):

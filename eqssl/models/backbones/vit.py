@@ -37,6 +37,7 @@ class VisionTransformer(MMVisionTransformer):
         drop_rate: dropout after embedding, attention and MLP.
         layer_scale_init_value: 0 for none.
         frozen_stages: blocks frozen from the front, -1 for none.
+        freeze_patch_embed: keep the random patch embedding (MoCo v3, section 4.2).
         init_cfg: mmengine's.
     """
 
@@ -49,6 +50,7 @@ class VisionTransformer(MMVisionTransformer):
         drop_rate: float = 0.0,
         layer_scale_init_value: float = 0.0,
         frozen_stages: int = -1,
+        freeze_patch_embed: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         if img_size % patch_size:
@@ -71,6 +73,8 @@ class VisionTransformer(MMVisionTransformer):
             raise UserError(f'model.backbone: {error}') from error
         self.patch_size = patch_size
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
+        if freeze_patch_embed:
+            self.patch_embed.requires_grad_(False)
         self._resize_matrices: dict[tuple, Tensor] = {}
 
     def init_weights(self) -> None:

@@ -44,8 +44,8 @@ class BYOLHead(BaseHead):
         super().__init__()
         self.in_channels, self.out_dim = in_channels, out_dim
         self.momentum, self.separate_views = momentum, separate_views
-        self.projector = mlp(in_channels, hidden, out_dim, layers)
-        self.predictor = mlp(out_dim, hidden, out_dim, 2)
+        self.projector = mlp(in_channels, hidden, out_dim, layers, out_bias=False)
+        self.predictor = mlp(out_dim, hidden, out_dim, 2, out_bias=False)
 
     def loss(
         self,

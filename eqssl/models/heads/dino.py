@@ -27,7 +27,7 @@ class DINOHead(BaseHead):
     Args:
         in_channels: width of the backbone (or of the neck's invariant part).
         out_dim: prototypes.
-        hidden, bottleneck, norm_last_layer: see :class:`Projector`.
+        hidden, bottleneck, norm_last_layer, use_bn: see :class:`Projector`.
         student_temp: temperature of the student.
         teacher_temp, warmup_teacher_temp, warmup_teacher_temp_epochs: linear warm-up of the teacher's temperature.
         centering: 'mean' (a running center is subtracted) or 'sinkhorn' (DINOv2; three iterations over all ranks).
@@ -55,6 +55,7 @@ class DINOHead(BaseHead):
         center_momentum: float = 0.9,
         momentum: float = 0.996,
         freeze_last_layer_epochs: float = 1,
+        use_bn: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (('student_temp', student_temp), ('teacher_temp', teacher_temp)):
@@ -64,7 +65,7 @@ class DINOHead(BaseHead):
             raise UserError(f"model.head.centering='{centering}' is neither 'mean' nor 'sinkhorn'")
         if out_dim < 2:
             raise UserError(f'model.head.out_dim={out_dim}: at least 2 prototypes are needed')
-        projector = Projector(in_channels, hidden, bottleneck, out_dim, norm_last_layer=norm_last_layer)
+        projector = Projector(in_channels, hidden, bottleneck, out_dim, 3, norm_last_layer, use_bn)
         self.projector: Any = nn.ModuleDict({'cls': projector})
         self.in_channels, self.out_dim = in_channels, out_dim
         self.student_temp, self.centering, self.momentum = student_temp, centering, momentum

@@ -42,6 +42,7 @@ class Projector(nn.Module):
         out_dim: number of prototypes.
         layers: linear layers before the prototypes (3: in - hidden - hidden - bottleneck).
         norm_last_layer: fix the norm of the prototypes (stabler, slightly worse; iBOT: off for ViT-S, on for B and L).
+        use_bn: batch norm after the hidden layers (DINO with ResNets).
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Projector(nn.Module):
         out_dim: int = 8192,
         layers: int = 3,
         norm_last_layer: bool = True,
+        use_bn: bool = False,
     ) -> None:
         super().__init__()
         widths = [in_channels] + [hidden] * (layers - 1) + [bottleneck]
@@ -60,7 +62,9 @@ class Projector(nn.Module):
             linear = nn.Linear(a, b)
             nn.init.trunc_normal_(linear.weight, std=0.02)
             nn.init.zeros_(linear.bias)
-            modules += [linear] if i == layers - 1 else [linear, nn.GELU()]
+            modules.append(linear)
+            if i < layers - 1:
+                modules += [nn.BatchNorm1d(b), nn.GELU()] if use_bn else [nn.GELU()]
         self.mlp = nn.Sequential(*modules)
         self.last_layer = PrototypeLayer(bottleneck, out_dim, norm_last_layer)
 

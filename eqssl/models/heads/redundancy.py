@@ -71,7 +71,7 @@ class BarlowTwinsHead(BaseHead):
         in_channels: width of the backbone (or of the neck's invariant part).
         hidden, out_dim, layers: of the projector (8192-8192-8192).
         redundancy_weight: lambda (0.0051).
-        scale: of the whole loss (0.024 in the official code, with LARS).
+        scale: of the whole loss (an early version of the official code had 0.024).
         separate_views: see :class:`BaseHead`.
     """
 
@@ -84,7 +84,7 @@ class BarlowTwinsHead(BaseHead):
         out_dim: int = 8192,
         layers: int = 3,
         redundancy_weight: float = 0.0051,
-        scale: float = 0.024,
+        scale: float = 1.0,
         separate_views: bool = True,
     ) -> None:
         super().__init__()

@@ -1,0 +1,7 @@
+# reproduces: nothing published; Barlow Twins (Zbontar et al. 2021) for minutes on a CPU, beside all other base methods
+# cost:       COST
+# command:    python tools/train.py configs/bases/barlowtwins_cifar10.py
+# expected:   EXPECTED
+# measured:   MEASURED
+_base_ = ['../_base_/bases_resnet.py']
+model = dict(head=dict(type='eqssl.BarlowTwinsHead', hidden=512, out_dim=512))

@@ -1,0 +1,16 @@
+# reproduces: nothing published; DINO (Caron et al. 2021) for minutes on a CPU, beside all other base methods
+# cost:       COST
+# command:    python tools/train.py configs/bases/dino_cifar10.py
+# expected:   EXPECTED
+# measured:   MEASURED
+_base_ = ['../_base_/bases_resnet.py']
+model = dict(
+    head=dict(
+        type='eqssl.DINOHead',
+        hidden=512,
+        bottleneck=128,
+        out_dim=256,
+        momentum=0.9,
+        freeze_last_layer_epochs=0,
+    )
+)

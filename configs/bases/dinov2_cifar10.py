@@ -1,0 +1,19 @@
+# reproduces: nothing published; DINOv2 (Oquab et al. 2024; separate heads, Sinkhorn, KoLeo), with a ViT for minutes on a CPU, beside all other base methods
+# cost:       COST
+# command:    python tools/train.py configs/bases/dinov2_cifar10.py
+# expected:   EXPECTED
+# measured:   MEASURED
+_base_ = ['../_base_/bases_vit.py']
+model = dict(
+    head=dict(
+        type='eqssl.DINOv2Head',
+        hidden=512,
+        bottleneck=128,
+        out_dim=256,
+        shared=False,
+        centering='sinkhorn',
+        momentum=0.9,
+        teacher_temp=0.04,
+        freeze_last_layer_epochs=0,
+    )
+)

@@ -1,0 +1,16 @@
+# reproduces: nothing published; MoCo v3 (Chen et al. 2021) for minutes on a CPU, beside all other base methods
+# cost:       COST
+# command:    python tools/train.py configs/bases/mocov3_cifar10.py
+# expected:   EXPECTED
+# measured:   MEASURED
+_base_ = ['../_base_/bases_resnet.py']
+model = dict(
+    head=dict(
+        type='eqssl.MoCoV3Head',
+        hidden=512,
+        out_dim=128,
+        layers=2,
+        predictor_norm=False,
+        momentum=0.9,
+    )
+)

@@ -1,0 +1,7 @@
+# reproduces: nothing published; SupCon (Khosla et al. 2020), which reads the labels for minutes on a CPU, beside all other base methods
+# cost:       COST
+# command:    python tools/train.py configs/bases/supcon_cifar10.py
+# expected:   EXPECTED
+# measured:   MEASURED
+_base_ = ['../_base_/bases_resnet.py']
+model = dict(head=dict(type='eqssl.SupConHead', temperature=0.1))

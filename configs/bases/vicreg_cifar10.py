@@ -1,0 +1,7 @@
+# reproduces: nothing published; VICReg (Bardes et al. 2022) for minutes on a CPU, beside all other base methods
+# cost:       COST
+# command:    python tools/train.py configs/bases/vicreg_cifar10.py
+# expected:   EXPECTED
+# measured:   MEASURED
+_base_ = ['../_base_/bases_resnet.py']
+model = dict(head=dict(type='eqssl.VICRegHead', hidden=512, out_dim=512))

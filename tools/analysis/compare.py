@@ -1,0 +1,38 @@
+"""Train several configs with several seeds and print one table; run it again to continue.
+
+``python tools/analysis/compare.py configs/bases/*.py --seeds 0 1 2 --work-dir work_dirs/bases``
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from eqssl.utils.errors import run_cli
+
+MEASURES = {'kNN top-1': 'knn_top1', 'RankMe': 'rankme', 'feature std': 'feature_std', 'minutes': 'minutes'}
+
+
+def main() -> int:
+    """Print the table and store it."""
+    parser = argparse.ArgumentParser(description='Compare configs over seeds.')
+    parser.add_argument('configs', nargs='+', type=Path)
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0])
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare'))
+    parser.add_argument('--cfg-options', nargs='+', default=[], help='for every run: a.b=1 c=x')
+    parser.add_argument('--debug', action='store_true')
+    args = parser.parse_args()
+    from eqssl.evaluation.comparison import compare
+    from eqssl.utils.tables import format_table, write_json
+
+    rows = compare(args.configs, args.seeds, args.work_dir, args.cfg_options, MEASURES)
+    print(format_table(rows))
+    write_json(args.work_dir / 'table.json', rows)
+    return 0
+
+
+if __name__ == '__main__':
+    run_cli(main)
