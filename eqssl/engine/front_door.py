@@ -71,13 +71,13 @@ def named_data(root: str) -> str:
 
 def complete(cfg: Config) -> None:
     """Fill in what follows from other keys: data root, seeds, loader defaults, the distributed wrapper."""
-    if cfg.get('data_root') is not None:
+    rootless = [source for source in sources(cfg._cfg_dict) if 'data_root' not in source]
+    if rootless:
+        if cfg.get('data_root') is None:
+            raise UserError('data_root is not set; give it with --cfg-options data_root=/path/to/images')
         cfg.data_root = named_data(str(cfg.data_root))
-    for source in sources(cfg._cfg_dict):
-        if 'data_root' not in source:
-            if cfg.get('data_root') is None:
-                raise UserError('data_root is not set; give it with --cfg-options data_root=/path/to/images')
-            source['data_root'] = cfg.data_root
+    for source in rootless:
+        source['data_root'] = cfg.data_root
     randomness = cfg.setdefault('randomness', {})
     if randomness.get('seed') is None:
         randomness['seed'] = 0

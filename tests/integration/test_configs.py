@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,13 @@ def shrink(cfg, data_root: Path, work_dir: Path) -> None:
         scheduler.update(warmup=0)
     cfg.default_hooks.logger['interval'] = 1
     cfg.work_dir = str(work_dir)
-    cfg.evaluation = None
+    if 'VisionTransformer' not in cfg.model.backbone.type:  # oneDNN's tiny bfloat16 convolutions give NaN now and then
+        cfg.optim_wrapper['precision'] = 'fp32'
+    if cfg.default_hooks.get('evaluation'):
+        folder = dict(type='eqssl.ImageFolder', data_root=str(data_root), with_label=True)
+        cfg.evaluation['train'], cfg.evaluation['test'] = (dict(part=p, **folder) for p in ('train', 'test'))
+    else:
+        cfg.evaluation = None
 
 
 @pytest.fixture(scope='session')
@@ -79,7 +86,7 @@ def test_config_trains_two_iterations(path, class_folder, tmp_path):
     runner.train()
     lines = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
     assert [line['iter'] for line in lines] == [1, 2]
-    assert all(line['nonfinite_steps'] == 0 and line['loss'] == line['loss'] for line in lines)
+    assert all(line['nonfinite_steps'] == 0 and math.isfinite(line['loss']) for line in lines), lines
     assert all({'feature_std', 'rankme', 'agreement'} <= set(line) for line in lines)
     assert (tmp_path / 'iter_2.pth').is_file() and (tmp_path / 'iter_2.pth.sha256').is_file()
     for part in ('backbone.', 'teacher.') if runner.model.teacher is not None else ('backbone.',):
