@@ -90,22 +90,41 @@ def test_persisting_non_finite_steps_stop_the_run_with_a_way_out(tmp_path):
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_saves_and_stops_at_the_step_boundary(tmp_path, number):
-    saved = []
+    saved, ready = [], [True]
     before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGUSR1)}
     hook = hooks.SignalHook()
     writer = hooks.CheckpointHook()
     writer.save = lambda run, done: saved.append(done)
-    run = runner(tmp_path, iter=6, max_iters=10, hooks=[writer, hook], train_loop=SimpleNamespace(stop_training=False))
+    run = runner(
+        tmp_path, iter=6, max_iters=10, hooks=[writer, hook], train_loop=SimpleNamespace(stop_training=False),
+        optim_wrapper=SimpleNamespace(should_update=lambda: ready[0]),
+    )  # fmt: skip
     try:
         hook.before_run(run)
         hook.after_train_iter(run, 6)
         assert not saved and not run.train_loop.stop_training
         signal.raise_signal(number)
+        ready[0] = False
         hook.after_train_iter(run, 6)
+        assert not saved, 'gradients are being accumulated: wait for the step'
+        ready[0], run.iter = True, 7
+        hook.after_train_iter(run, 7)
     finally:
         for n, handler in before.items():
             signal.signal(n, handler)
-    assert saved == [7] and run.interrupted and run.train_loop.stop_training
+    assert saved == [8] and run.interrupted and run.train_loop.stop_training
+
+
+def test_a_checkpoint_between_accumulated_parts_waits_for_the_step(tmp_path):
+    saved, ready = [], [False]
+    writer = hooks.CheckpointHook(interval=3, by_epoch=False)
+    writer.save = lambda run, done: saved.append(done)
+    run = runner(tmp_path, iter=2, max_iters=10, optim_wrapper=SimpleNamespace(should_update=lambda: ready[0]))
+    writer.after_train_iter(run, 2)
+    assert not saved
+    ready[0], run.iter = True, 3
+    writer.after_train_iter(run, 3)
+    assert saved == [4]
 
 
 def test_hooks_that_change_over_time_have_a_state():

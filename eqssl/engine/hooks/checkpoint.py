@@ -17,6 +17,9 @@ from eqssl.utils.errors import UserError
 class CheckpointHook(Hook):
     """``iter_<n>.pth`` with its SHA-256 beside it; without logging histories.
 
+    A checkpoint that falls between the parts of an accumulated step waits for the end of the step: gradients are not
+    saved.
+
     Args:
         interval: epochs (``by_epoch``) or iterations between checkpoints, at least 1.
         by_epoch: unit of ``interval``.
@@ -33,12 +36,15 @@ class CheckpointHook(Hook):
             raise UserError(f'default_hooks.checkpoint: interval={interval} and keep={keep} must be at least 1')
         self.interval, self.by_epoch, self.keep = interval, by_epoch, keep
         self.milestones = set(milestones)
+        self.due = False
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Save when it is time."""
         done = runner.iter + 1
         unit = runner.train_loop.iters_per_epoch if self.by_epoch else 1
-        if done % (self.interval * unit) == 0 or done == runner.max_iters or done in self.milestones:
+        self.due |= done % (self.interval * unit) == 0 or done == runner.max_iters or done in self.milestones
+        if self.due and (runner.optim_wrapper.should_update() or done == runner.max_iters):
+            self.due = False
             self.save(runner, done)
 
     def save(self, runner: Any, done: int) -> Path:

@@ -30,6 +30,7 @@ class SignalHook(Hook):
     def __init__(self, interval: int = 5) -> None:
         self.interval = max(1, interval)
         self.received = 0
+        self._checked: int | None = None
 
     def before_run(self, runner: Any) -> None:
         """Install the handlers; a signal before the first iteration counts as well."""
@@ -43,14 +44,15 @@ class SignalHook(Hook):
     def _agreed(self, done: int) -> bool:
         if dist.world_size() == 1:
             return self.received != 0
-        if done % self.interval:
+        if self._checked is not None and done - self._checked < self.interval:
             return False
+        self._checked = done
         return dist.all_reduce_sum(torch.tensor([float(self.received != 0)])).item() > 0
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Stop if any rank was told to."""
+        """Stop, between optimizer steps, if any rank was told to."""
         done = runner.iter + 1
-        if done == runner.max_iters or not self._agreed(done):
+        if done == runner.max_iters or not runner.optim_wrapper.should_update() or not self._agreed(done):
             return
         hook = next(h for h in runner.hooks if type(h).__name__ == 'CheckpointHook')
         hook.save(runner, done)

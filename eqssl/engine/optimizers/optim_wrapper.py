@@ -122,6 +122,7 @@ class OptimWrapper(MMOptimWrapper):
         state['eqssl'] = {
             'nonfinite_steps': self.nonfinite_steps,
             'nonfinite_run': self.nonfinite_run,
+            'grad_norm': self.grad_norm,  # shown until the next step, also after a resume
             'scaler': None if self.scaler is None else self.scaler.state_dict(),
         }
         return state
@@ -133,6 +134,7 @@ class OptimWrapper(MMOptimWrapper):
         super().load_state_dict(state_dict)
         self.nonfinite_steps = own['nonfinite_steps'].to(self.device)
         self.nonfinite_run = own['nonfinite_run'].to(self.device)
+        self.grad_norm = own['grad_norm'].to(self.device)
         if self.scaler is not None and own['scaler'] is not None:
             self.scaler.load_state_dict(own['scaler'])
 

@@ -1,0 +1,45 @@
+"""tools/dist_train.sh with two processes trains what tools/train.py trains with the whole batch in one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.dist
+ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PATH': f'{os.path.dirname(sys.executable)}:{os.environ["PATH"]}'}
+CONFIGS = {
+    'configs/demo/ibot_recon_objects.py': ([], 1e-5),
+    'configs/bases/byol_cifar10.py': (['sync_bn=torch'], 1e-3),  # float32 through 18 batch norms
+    'configs/bases/swav_cifar10.py': (
+        ['sync_bn=torch', 'model.head.queue_length=32', 'model.head.queue_start_epoch=0', 'model.head.prototypes=16',
+         'model.head.freeze_prototypes_iters=1'], 1e-3
+    ),
+}  # fmt: skip
+
+
+def losses(command, config, work_dir, batch, options):
+    common = ['data_root=objects', 'train_cfg.max_iters=4', 'default_hooks.logger.interval=1']
+    common += [f'train_dataloader.batch_size={batch}', 'param_scheduler.0.warmup=0']
+    done = subprocess.run(
+        [*command, '--work-dir', str(work_dir), '--cfg-options', *common, *options],
+        cwd=ROOT, env=ENV, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [json.loads(line) for line in (work_dir / 'log.jsonl').read_text().splitlines()]
+
+
+@pytest.mark.parametrize('config', CONFIGS)
+def test_two_processes_train_what_one_trains(config, tmp_path):
+    options, tolerance = CONFIGS[config]
+    two = losses(['bash', 'tools/dist_train.sh', config, '2'], config, tmp_path / 'two', 8, options)
+    one = losses([sys.executable, 'tools/train.py', config], config, tmp_path / 'one', 16, options)
+    assert [line['iter'] for line in two] == [1, 2, 3, 4]
+    for a, b in zip(two, one, strict=True):
+        assert a['loss'] == pytest.approx(b['loss'], rel=tolerance)
+    assert two[0]['loss'] == pytest.approx(one[0]['loss'], rel=1e-5)
