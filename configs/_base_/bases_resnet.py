@@ -6,4 +6,4 @@ _base_ = [
     'evaluation/cifar10.py',
     'runtime/default.py',
 ]
-default_hooks = dict(checkpoint=dict(interval=200, by_epoch=False), logger=dict(interval=50))
+default_hooks = dict(checkpoint=dict(interval=150, by_epoch=False), logger=dict(interval=50))

@@ -6,7 +6,7 @@ _base_ = [
     'evaluation/cifar10.py',
     'runtime/default.py',
 ]
-default_hooks = dict(checkpoint=dict(interval=200, by_epoch=False), logger=dict(interval=50))
+default_hooks = dict(checkpoint=dict(interval=150, by_epoch=False), logger=dict(interval=50))
 train_dataloader = dict(
     dataset=dict(mask=dict(type='eqssl.PatchMask', grid=8, ratio=(0.0, 0.3), variance=(0.0, 0.2)))
 )

@@ -1,5 +1,5 @@
 # reproduces: nothing published; iBOT (Zhou et al. 2022), with a ViT for minutes on a CPU, beside all other base methods
-# cost:       0.63 GFLOP per image; 400 iterations of 128 images
+# cost:       0.63 GFLOP per image; 300 iterations of 128 images
 # command:    python tools/train.py configs/bases/ibot_cifar10.py
 # expected:   EXPECTED
 # measured:   MEASURED

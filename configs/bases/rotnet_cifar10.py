@@ -1,5 +1,5 @@
 # reproduces: nothing published; RotNet (Gidaris et al. 2018) for minutes on a CPU, beside all other base methods
-# cost:       0.84 GFLOP per image; 400 iterations of 128 images
+# cost:       0.84 GFLOP per image; 300 iterations of 128 images
 # command:    python tools/train.py configs/bases/rotnet_cifar10.py
 # expected:   EXPECTED
 # measured:   MEASURED

@@ -1,5 +1,5 @@
 # reproduces: nothing published; SupCon (Khosla et al. 2020), which reads the labels for minutes on a CPU, beside all other base methods
-# cost:       0.42 GFLOP per image; 400 iterations of 128 images
+# cost:       0.42 GFLOP per image; 300 iterations of 128 images
 # command:    python tools/train.py configs/bases/supcon_cifar10.py
 # expected:   EXPECTED
 # measured:   MEASURED
