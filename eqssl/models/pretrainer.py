@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 import torch.nn as nn
-from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from eqssl.models.assembly import active_tasks, build, build_head, check_widths
 from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
 from eqssl.models.backbones.conv import take_size_groups
 from eqssl.models.heads.base import BaseHead, HeadInput
@@ -22,10 +22,6 @@ from eqssl.structures import Tokens, Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.progress import Progress, cosine
 from eqssl.utils.randomness import own_stream
-
-
-def _build(value: Any) -> Any:
-    return MODELS.build(value) if isinstance(value, dict) else value
 
 
 @MODELS.register_module()
@@ -54,20 +50,16 @@ class SSLPretrainer(BaseModel):
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(_build(data_preprocessor or {'type': 'eqssl.ViewAugmenter'}), init_cfg)
-        self.backbone: Any = take_size_groups(_build(backbone))
+        super().__init__(build(data_preprocessor or {'type': 'eqssl.ViewAugmenter'}), init_cfg)
+        self.backbone: Any = take_size_groups(build(backbone))
         self.progress = Progress()
-        self.weights, configs = self._active(auxiliary or {})
+        self.weights, configs = active_tasks(auxiliary or {})
         with own_stream('neck'):
-            neck = _build(neck)
-        self.head: BaseHead = self._build_head(head, neck)
-        if neck is not None and neck.kind == 'head_logits':
-            self.head.reserve_columns(neck.equi_dims)
-        if neck is not None and neck.blocks and not hasattr(self.backbone, 'mask_token'):
-            raise UserError(f"model.neck: split_at='block:k' needs a ViT, not {type(self.backbone).__name__}")
+            neck = build(neck)
+        self.head: BaseHead = build_head(head, self.backbone, neck)
         if neck is not None and not configs and neck.head_makes_invariant:
             neck = None
-        self._check_widths(neck)
+        check_widths(self.backbone, self.head, neck)
         self.teacher: EMATeacher | None = None
         if self.head.needs_teacher:
             sees_neck = neck is not None and not neck.head_makes_invariant
@@ -83,57 +75,6 @@ class SSLPretrainer(BaseModel):
         self._apart = self.head.separate_views and has_batch_norm(self.backbone)
         self._statistics = StatisticsGuard()
         self._last_features: Tensor | None = None
-
-    def _build_head(self, config: dict | nn.Module, neck: Any) -> Any:
-        """The head, as wide as the features that it sees."""
-        head: Any = config
-        if isinstance(config, dict):
-            seen = None if neck is None else neck.head_input_channels
-            head = MODELS.build({'in_channels': seen or self.backbone.embed_dims, **config})
-        if head.needs_masks and not hasattr(self.backbone, 'mask_token'):
-            raise UserError(
-                f'model.head {type(head).__name__} needs masked patch tokens, but model.backbone '
-                f'{type(self.backbone).__name__} has no mask token; use eqssl.VisionTransformer, or a head without '
-                'masks (eqssl.DINOHead)'
-            )
-        return head
-
-    @staticmethod
-    def _active(auxiliary: dict[str, dict]) -> tuple[dict[str, float], dict[str, dict]]:
-        """Weights and configs of the tasks whose weight is not 0."""
-        weights, configs = {}, {}
-        for name, config in auxiliary.items():
-            if config is None:  # config inheritance switches a task off with auxiliary.name=None
-                continue
-            weight = float(config.get('weight', 1.0))
-            if weight < 0:
-                raise UserError(f'model.auxiliary.{name}.weight={weight} is negative')
-            if weight == 0:
-                print_log(f'auxiliary task {name} has weight 0 and is not built', 'current')
-                continue
-            weights[name] = weight
-            configs[name] = {k: v for k, v in config.items() if k != 'weight'}
-        return weights, configs
-
-    def _check_widths(self, neck: Any) -> None:
-        """Widths that must agree, named by their config keys."""
-        width = self.backbone.embed_dims
-        seen = width if neck is None or neck.head_input_channels is None else neck.head_input_channels
-        wanted = getattr(self.head, 'in_channels', seen)
-        if wanted != seen:
-            raise UserError(f'model.head.in_channels={wanted}, but it sees features of width {seen}; set it to {seen}')
-        if neck is not None and neck.projection is not None and neck.projection.in_features != width:
-            raise UserError(
-                f'model.neck.in_channels={neck.projection.in_features}, but model.backbone is {width} wide; '
-                f'set it to {width}'
-            )
-        if neck is not None and neck.kind == 'linear' and neck.head_makes_invariant:
-            out = getattr(self.head, 'out_dim', neck.inv_dims)
-            if out != neck.inv_dims:
-                raise UserError(
-                    f'model.head.out_dim={out}, but model.neck leaves out_channels - equi_dims = {neck.inv_dims} '
-                    f'invariant columns to the head; set out_dim={neck.inv_dims}'
-                )
 
     def _add_task(self, name: str, config: dict) -> None:
         task: AuxiliaryTask = MODELS.build(config)

@@ -143,12 +143,11 @@ def test_builds_without_memory_and_in_channels_may_be_left_out_or_given(base, ba
     assert build_model(config).head.in_channels == width
 
 
-@pytest.mark.parametrize('base', [b for b in BASES if b != 'rotnet'])
+@pytest.mark.parametrize('base', BASES)
 def test_any_base_carries_intermediate_reconstruction(base):
     """Weight 0 is the base method bit for bit; with it, the same number of backbone calls."""
     plain, config = base_config(base), base_config(base)
-    inv = BASES[base][0].get('out_dim', 24)
-    config['neck'] = dict(type='eqssl.SplitNeck', in_channels=32, out_channels=inv + 16, equi_dims=16)
+    config['neck'] = dict(type='eqssl.SplitNeck', in_channels=32, out_channels=36, equi_dims=16)
     config['auxiliary'] = dict(
         recon=dict(
             type='eqssl.IntermediateRecon', path=dict(type='eqssl.SE2'), weight=0.0,

@@ -77,6 +77,7 @@ class BaseHead(nn.Module):
         teacher_group: the size group that the teacher sees.
         momentum: EMA momentum at the start (it rises to 1 with a cosine).
         projector: the part that the teacher has a copy of.
+        prototype_dims: number of prototypes where they are the invariant part of d_patch (DINO, iBOT), else None.
     """
 
     in_channels: int
@@ -91,6 +92,7 @@ class BaseHead(nn.Module):
     teacher_group: str = 'global'
     momentum: float = 0.996
     projector: Any
+    prototype_dims: int | None = None
 
     def loss(
         self,

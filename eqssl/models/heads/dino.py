@@ -67,7 +67,7 @@ class DINOHead(BaseHead):
             raise UserError(f'model.head.out_dim={out_dim}: at least 2 prototypes are needed')
         projector = Projector(in_channels, hidden, bottleneck, out_dim, 3, norm_last_layer, use_bn)
         self.projector: Any = nn.ModuleDict({'cls': projector})
-        self.in_channels, self.out_dim = in_channels, out_dim
+        self.in_channels, self.out_dim, self.prototype_dims = in_channels, out_dim, out_dim
         self.student_temp, self.centering, self.momentum = student_temp, centering, momentum
         self.temps = {'cls': (warmup_teacher_temp, teacher_temp)}
         self.temp_epochs = warmup_teacher_temp_epochs

@@ -1,0 +1,79 @@
+"""Parts of a pretrainer from their configs, checked against each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn as nn
+from mmengine.logging import print_log
+
+from eqssl.registry import MODELS
+from eqssl.utils.errors import UserError
+
+
+def build(value: Any) -> Any:
+    """A module from its config; a module or None stays what it is."""
+    return MODELS.build(value) if isinstance(value, dict) else value
+
+
+def build_head(config: dict | nn.Module, backbone: Any, neck: Any) -> Any:
+    """The head, as wide as the features that it sees; its last columns reserved where the neck splits there.
+
+    Raises:
+        UserError: the backbone or the head cannot give what head or neck need.
+    """
+    head: Any = config
+    if isinstance(config, dict):
+        seen = None if neck is None else neck.head_input_channels
+        head = MODELS.build({'in_channels': seen or backbone.embed_dims, **config})
+    has_patches = hasattr(backbone, 'mask_token')
+    if head.needs_masks and not has_patches:
+        raise UserError(
+            f'model.head {type(head).__name__} needs masked patch tokens, but model.backbone '
+            f'{type(backbone).__name__} has no mask token; use eqssl.VisionTransformer, or a head without masks '
+            '(eqssl.DINOHead)'
+        )
+    if neck is not None and neck.blocks and not has_patches:
+        raise UserError(f"model.neck: split_at='block:k' needs a ViT, not {type(backbone).__name__}")
+    if neck is not None and neck.kind == 'head_logits':
+        head.reserve_columns(neck.equi_dims)
+    return head
+
+
+def active_tasks(auxiliary: dict[str, dict]) -> tuple[dict[str, float], dict[str, dict]]:
+    """Weights and configs of the tasks whose weight is not 0."""
+    weights, configs = {}, {}
+    for name, config in auxiliary.items():
+        if config is None:  # config inheritance switches a task off with auxiliary.name=None
+            continue
+        weight = float(config.get('weight', 1.0))
+        if weight < 0:
+            raise UserError(f'model.auxiliary.{name}.weight={weight} is negative')
+        if weight == 0:
+            print_log(f'auxiliary task {name} has weight 0 and is not built', 'current')
+            continue
+        weights[name] = weight
+        configs[name] = {k: v for k, v in config.items() if k != 'weight'}
+    return weights, configs
+
+
+def check_widths(backbone: Any, head: Any, neck: Any) -> None:
+    """Widths that must agree, named by their config keys."""
+    width = backbone.embed_dims
+    seen = width if neck is None or neck.head_input_channels is None else neck.head_input_channels
+    if head.in_channels != seen:
+        raise UserError(
+            f'model.head.in_channels={head.in_channels}, but it sees features of width {seen}; set it to {seen}'
+        )
+    if neck is None:
+        return
+    if neck.projection is not None and neck.projection.in_features != width:
+        raise UserError(
+            f'model.neck.in_channels={neck.projection.in_features}, but model.backbone is {width} wide; set it to '
+            f'{width}'
+        )
+    if neck.kind == 'linear' and neck.head_makes_invariant and head.prototype_dims not in (None, neck.inv_dims):
+        raise UserError(
+            f'model.head.out_dim={head.prototype_dims}, but model.neck leaves out_channels - equi_dims = '
+            f'{neck.inv_dims} invariant columns to the head; set out_dim={neck.inv_dims}'
+        )
