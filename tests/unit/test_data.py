@@ -247,3 +247,25 @@ def test_augmenter_turns_the_batch_into_normalized_views():
     torch.testing.assert_close(views.crops['global'], want)
     torch.testing.assert_close(augmenter.denormalize(want), raw, atol=1e-5, rtol=0)
     assert torch.equal(views.view('global', 1), views.crops['global'][4:])
+
+
+def test_every_rank_gets_full_batches_for_ever_whatever_the_number_of_images(monkeypatch):
+    """Losses over all ranks never meet an uneven last batch: 10 images, 2 ranks, batches of 4."""
+    from torch.utils.data import DataLoader
+
+    from eqssl.datasets import PositionSampler
+
+    seen = []
+    for rank in range(2):
+        monkeypatch.setattr('eqssl.datasets.sampler.get_dist_info', lambda rank=rank: (rank, 2))
+        loader = DataLoader(range(10), 4, sampler=PositionSampler(range(10)), collate_fn=list, drop_last=True)
+        batches = [batch for batch, _ in zip(_positions(loader), range(5), strict=False)]
+        assert [len(b) for b in batches] == [4] * 5
+        seen.append(batches)
+    assert sorted(p for rank in seen for b in rank for p in b) == list(range(40))
+
+
+def _positions(loader):
+    """Positions batch by batch, as the sampler of a loader deals them."""
+    for batch in loader.batch_sampler:
+        yield [position for _, position in batch]

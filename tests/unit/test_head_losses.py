@@ -245,6 +245,13 @@ def test_rotnet_labels_are_the_turns_and_perfect_features_reach_accuracy_one():
     assert losses['loss_rotation'].item() == pytest.approx(math.log(4))
 
 
+def test_dino_projector_with_batch_norm_has_the_official_layout():
+    head = heads.DINOHead(D, 7, 8, 4, use_bn=True)
+    kinds = [type(m).__name__ for m in head.projector['cls'].mlp]
+    assert kinds == ['Linear', 'BatchNorm1d', 'GELU', 'Linear', 'BatchNorm1d', 'GELU', 'Linear']
+    assert head.projector['cls'](torch.randn(3, D)).shape == (3, 7)
+
+
 def test_mlp_layouts():
     kinds = [type(m).__name__ for m in mlp(3, 4, 5, 3, out_norm='bn_fixed')]
     assert kinds == ['Linear', 'BatchNorm1d', 'ReLU', 'Linear', 'BatchNorm1d', 'ReLU', 'Linear', 'BatchNorm1d']

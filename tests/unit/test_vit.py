@@ -73,3 +73,10 @@ def test_published_sizes(arch):
         model = VisionTransformer(arch=arch)
     count = sum(p.numel() for p in model.parameters()) / 1e6
     assert count == pytest.approx({'deit-small': 21.67, 'large': 303.3}[arch], abs=0.05)
+
+
+def test_a_frozen_patch_embedding_takes_no_gradient():
+    model = make(freeze_patch_embed=True).train()
+    model(torch.randn(2, 3, 32, 32))[0].cls.sum().backward()
+    without = {k for k, p in model.named_parameters() if p.grad is None}
+    assert without == {'patch_embed.projection.weight', 'patch_embed.projection.bias', 'mask_token'}
