@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -259,7 +260,7 @@ def test_every_rank_gets_full_batches_for_ever_whatever_the_number_of_images(mon
     for rank in range(2):
         monkeypatch.setattr('eqssl.datasets.sampler.get_dist_info', lambda rank=rank: (rank, 2))
         loader = DataLoader(range(10), 4, sampler=PositionSampler(range(10)), collate_fn=list, drop_last=True)
-        batches = [batch for batch, _ in zip(_positions(loader), range(5), strict=False)]
+        batches = list(itertools.islice(_positions(loader), 5))
         assert [len(b) for b in batches] == [4] * 5
         seen.append(batches)
     assert sorted(p for rank in seen for b in rank for p in b) == list(range(40))
@@ -267,5 +268,5 @@ def test_every_rank_gets_full_batches_for_ever_whatever_the_number_of_images(mon
 
 def _positions(loader):
     """Positions batch by batch, as the sampler of a loader deals them."""
-    for batch in loader.batch_sampler:
-        yield [position for _, position in batch]
+    for dealt in loader.batch_sampler:
+        yield [position for _, position in dealt]
