@@ -54,6 +54,7 @@ class Views:
         targets: auxiliary task -> its targets, e.g. ``[K, B, 3, S, S]``.
         params: recorded parameters: ``box/<group>`` ``[V, B, 5]`` (x, y, width, height in source pixels, flip),
             ``photo/<group>`` ``[V, B, 7]``, ``theta/<task>`` ``[B, P]``.
+        extra: groups that only auxiliary tasks read; the head does not see them.
     """
 
     crops: dict[str, Tensor]
@@ -66,6 +67,7 @@ class Views:
     masks: Masks | None = None
     targets: dict[str, Tensor] = field(default_factory=dict)
     params: dict[str, Tensor] = field(default_factory=dict)
+    extra: set[str] = field(default_factory=set)
 
     def view(self, group: str, number: int) -> Tensor:
         """One view of a size group, ``[B, 3, S, S]``."""

@@ -9,8 +9,8 @@ model = dict(
         type='eqssl.DINOHead',
         hidden=512,
         bottleneck=128,
-        out_dim=256,
-        momentum=0.9,
+        out_dim=1024,
+        momentum=0.97,
         freeze_last_layer_epochs=0,
     )
 )

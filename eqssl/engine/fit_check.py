@@ -27,7 +27,8 @@ def check_fit(model: Any, dataset: Any, batch_size: int, ranks: int, accumulate:
     source = dataset.source
     labels = getattr(source, 'labels', None)
     labelled = bool(len(labels) and min(labels) >= 0) if labels is not None else source.label(0) >= 0
-    views = {name: len(specs) for name, specs in dataset.views.groups.items()}
+    own = {group for _, task in model.auxiliary.items() for group in task.groups}
+    views = {name: len(specs) for name, specs in dataset.views.groups.items() if name not in own}
     model.head.check_data(Batch(views, labelled, len(dataset), batch_size, ranks, accumulate))
     together = is_synchronized(model)
     if has_batch_norm(model) and (batch_size * ranks if together else batch_size) < 2:

@@ -16,6 +16,7 @@ from eqssl.models.backbones.conv import take_size_groups
 from eqssl.models.heads.base import BaseHead, HeadInput
 from eqssl.models.layers import StatisticsGuard, has_batch_norm
 from eqssl.models.monitors import rankme, spread
+from eqssl.models.passes import by_size, view_by_view
 from eqssl.models.teacher import EMATeacher
 from eqssl.registry import MODELS
 from eqssl.structures import Tokens, Views
@@ -72,7 +73,8 @@ class SSLPretrainer(BaseModel):
         if not self.head.needs_masks and hasattr(self.backbone, 'mask_token'):
             self.backbone.mask_token.requires_grad_(False)
         self.data_preprocessor.view_transforms.insert(0, self.head.transform_views)
-        self._apart = self.head.separate_views and has_batch_norm(self.backbone)
+        self._batch_norm = has_batch_norm(self.backbone)
+        self._apart = self.head.separate_views and self._batch_norm
         self._statistics = StatisticsGuard()
         self._last_features: Tensor | None = None
 
@@ -83,10 +85,17 @@ class SSLPretrainer(BaseModel):
                 f"model.auxiliary.{name} reads equivariant features; add neck=dict(type='eqssl.SplitNeck', "
                 'in_channels=..., equi_dims=...)'
             )
-        grid = getattr(self.backbone, 'patch_resolution', (1, 1))[0]
-        image = getattr(self.backbone, 'img_size', (224, 224))[0]
-        equi = None if self.neck is None else self.neck.equi_dims
-        task.setup(name, ModelInfo(self.backbone.embed_dims, equi, grid, image))
+        info = ModelInfo(
+            embed_dims=self.backbone.embed_dims,
+            equi_dims=None if self.neck is None else self.neck.equi_dims,
+            embedding_dims=self.head.embedding_dims,
+            grid=getattr(self.backbone, 'patch_resolution', (1, 1))[0],
+            image_size=getattr(self.backbone, 'img_size', (224, 224))[0],
+            patch_size=getattr(self.backbone, 'patch_size', 1),
+            normalize=self.data_preprocessor.normalize,
+            backbone=self.backbone,
+        )
+        task.setup(name, info)
         self.auxiliary[name] = task
         self.data_preprocessor.view_transforms.append(task.transform_views)
 
@@ -124,32 +133,55 @@ class SSLPretrainer(BaseModel):
         raise ValueError(f"mode '{mode}' is none of 'loss', 'tensor', 'predict'")
 
     def encode(self, views: Views) -> Step:
-        """Student tokens of all size groups: one backbone call per size."""
-        names = list(views.crops)
-        masked = self.head.needs_masks and views.masks is not None
-        masks = [views.masks.grid if masked and n == self.head.teacher_group else None for n in names]  # type: ignore
+        """The student's side of a step."""
+        return self._step(views, self._tokens(views), None)
+
+    def _tokens(self, views: Views) -> dict[str, Tokens]:
+        """Student tokens of all size groups.
+
+        One backbone call per image size; where the backbone has a batch norm, one per group (or per view, see
+        ``BaseHead.separate_views``), so that a task's views do not enter the base method's statistics.
+        """
         blocks = self.neck.blocks if self.neck is not None else ()
-        crops = [views.crops[n] for n in names]
         if self._apart:
-            tokens = {
-                n: self._view_by_view(self.backbone, x, views.num_views[n]) for n, x in zip(names, crops, strict=True)
-            }
-        else:
-            tokens = dict(zip(names, self.backbone(crops, masks, blocks), strict=True))
+            return {n: view_by_view(self.backbone, x, views.num_views[n]) for n, x in views.crops.items()}
+        if self._batch_norm:
+            return dict(zip(views.crops, self.backbone(list(views.crops.values())), strict=True))
+        masks: dict[str, Tensor | None] = dict.fromkeys(views.crops)
+        if self.head.needs_masks and views.masks is not None:
+            masks[self.head.teacher_group] = views.masks.grid
+        return by_size(self.backbone, views.crops, masks, blocks)
+
+    def _step(self, views: Views, tokens: dict[str, Tokens], taught: HeadInput | None) -> Step:
+        """What auxiliary tasks see; each part is computed when a task asks for it."""
         cache: dict[str, Tensor] = {}
+        group, head = self.head.teacher_group, self.head
 
-        def equivariant(group: str) -> Tensor:
-            if group not in cache:
-                cache[group] = self.neck.equivariant(tokens[group].patch, tokens[group].blocks, self.head)
-            return cache[group]
+        def equivariant(name: str) -> Tensor:
+            if name not in cache:
+                cache[name] = self.neck.equivariant(tokens[name].patch, tokens[name].blocks, head)
+            return cache[name]
 
-        return Step(views, tokens, equivariant)
+        def invariant(x: Tensor) -> Tensor:
+            return x if self.neck is None else self.neck.invariant(x)
 
-    @staticmethod
-    def _view_by_view(backbone: Any, crops: Tensor, views: int) -> Tokens:
-        """One pass per view, so that batch norm sees them one by one (``BaseHead.separate_views``)."""
-        parts = backbone(list(crops.chunk(views)))
-        return Tokens(cls=torch.cat([t.cls for t in parts]), patch=torch.cat([t.patch for t in parts]))
+        def embed(name: str) -> Tensor:
+            cls = invariant(tokens[name].cls)
+            return head.by_view(lambda x: head.embed(head.projector, x), cls, views.num_views[name]).flatten(0, 1)
+
+        def encode(images: Tensor) -> Tensor:
+            return head.embed(head.projector, invariant(self.backbone([images])[0].cls))
+
+        def target() -> Tensor:
+            if self.teacher is None or taught is None:
+                return embed(group).detach()
+            projector = self.teacher.projector
+            with torch.no_grad():
+                return head.by_view(
+                    lambda x: head.embed(projector, x), taught.cls[group], views.num_views[group]
+                ).flatten(0, 1)
+
+        return Step(views, tokens, equivariant, embed, encode, target, self.progress)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """All losses and monitored values of one batch; nothing is read back to the host."""
@@ -160,14 +192,15 @@ class SSLPretrainer(BaseModel):
             )
         if self.training:
             self._statistics.before_forward(self)
-        step = self.encode(views)
-        student = self._select(step.tokens, views, self.neck)
+        tokens = self._tokens(views)
+        student = self._select({n: t for n, t in tokens.items() if n not in views.extra}, views, self.neck)
         taught = self._teach(views) if self.teacher is not None else None
         projector = self.teacher.projector if self.teacher is not None else None
         out, monitors = self.head.loss(student, taught, projector, views, self.progress)
         features = student.cls[self.head.teacher_group].detach()
         monitors['feature_std'] = spread(features)
         self._last_features = features[: views.batch_size]
+        step = self._step(views, tokens, taught)
         for name, task in self._tasks():
             value, extra = task.loss(step)
             out[f'loss_{name}'] = self.weights[name] * value
@@ -197,7 +230,7 @@ class SSLPretrainer(BaseModel):
         assert self.teacher is not None
         group = self.head.teacher_group
         if self._apart:
-            tokens = {group: self._view_by_view(self.teacher.backbone, views.crops[group], views.num_views[group])}
+            tokens = {group: view_by_view(self.teacher.backbone, views.crops[group], views.num_views[group])}
         else:
             tokens = {group: self.teacher.backbone([views.crops[group]])[0]}
         neck = self.teacher.neck if self.teacher.neck is not None else None

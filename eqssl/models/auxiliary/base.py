@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch.nn as nn
 from torch import Tensor
 
 from eqssl.structures import Tokens, Views
+from eqssl.utils.progress import Progress
 
 
 @dataclass
@@ -19,21 +21,44 @@ class Step:
         views: all views.
         tokens: size group -> the student's tokens (of masked images, where the base method masks).
         equivariant: size group -> equivariant features ``[V * B, N, d_equi]``, computed when first asked for.
+        embed: size group -> the base method's embeddings (of its invariant features) ``[V * B, E]``.
+        encode: more normalized images ``[n, 3, S, S]`` -> the student's embeddings ``[n, E]``, in their own pass.
+        target: the embeddings ``[V * B, E]`` of the head's group without gradient: the teacher's, or the student's own.
+        progress: of the run.
     """
 
     views: Views
     tokens: dict[str, Tokens]
     equivariant: Callable[[str], Tensor]
+    embed: Callable[[str], Tensor]
+    encode: Callable[[Tensor], Tensor]
+    target: Callable[[], Tensor]
+    progress: Progress
 
 
 @dataclass
 class ModelInfo:
-    """What a task may want to know when it is built: shapes of the model that it joins."""
+    """What a task may want to know when it is built.
+
+    Attributes:
+        embed_dims: width of the backbone.
+        equi_dims: width of the equivariant part, None without a neck.
+        embedding_dims: width of the base method's embedding.
+        grid: patches per side of a global crop (ViT).
+        image_size: side of a global crop (ViT).
+        patch_size: side of a patch, 1 for convolutional backbones.
+        normalize: images in [0, 1] to normalized ones.
+        backbone: the student's.
+    """
 
     embed_dims: int
     equi_dims: int | None
+    embedding_dims: int
     grid: int
     image_size: int
+    patch_size: int
+    normalize: Callable[[Tensor], Tensor]
+    backbone: Any
 
 
 class AuxiliaryTask(nn.Module):
@@ -41,9 +66,11 @@ class AuxiliaryTask(nn.Module):
 
     Attributes:
         needs_equivariant: whether it reads the equivariant part (a neck is then required).
+        groups: size groups of the data that this task alone reads.
     """
 
     needs_equivariant: bool = False
+    groups: tuple[str, ...] = ()
 
     def setup(self, name: str, info: ModelInfo) -> None:
         """Build what depends on the model; ``name`` is the key under ``model.auxiliary``."""

@@ -65,6 +65,7 @@ class BaseHead(nn.Module):
 
     Attributes:
         in_channels: width of the features that the head reads.
+        out_dim: width of its output.
         needs_teacher: whether an EMA teacher is built.
         needs_masks: whether the student sees masked global crops and the head gets their tokens.
         needs_all_teacher_patches: whether the teacher's whole patch map is handed over.
@@ -81,6 +82,7 @@ class BaseHead(nn.Module):
     """
 
     in_channels: int
+    out_dim: int
     needs_teacher: bool = False
     needs_masks: bool = False
     needs_all_teacher_patches: bool = False
@@ -107,6 +109,11 @@ class BaseHead(nn.Module):
         ``agreement`` among the values says how well the two networks or views agree.
         """
         raise NotImplementedError
+
+    @property
+    def embedding_dims(self) -> int:
+        """Width E of :meth:`embed`."""
+        return self.out_dim
 
     def embed(self, projector: Any, cls: Tensor) -> Tensor:
         """The method's embedding of class tokens, ``[n, D]`` to ``[n, E]`` ('inv' of ``SSLPretrainer.predict``)."""

@@ -89,6 +89,11 @@ class DINOHead(BaseHead):
         """The last ``count`` prototype logits of patch tokens, ``[n, N, count]``."""
         return self.projector['cls'](patch, slice(self.out_dim - count, self.out_dim))
 
+    @property
+    def embedding_dims(self) -> int:
+        """Width of the bottleneck."""
+        return self.projector['cls'].last_layer.weight_v.shape[1]
+
     def embed(self, projector: Any, cls: Tensor) -> Tensor:
         """The L2-normalized bottleneck."""
         return projector['cls'].embed(cls)
