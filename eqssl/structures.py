@@ -55,6 +55,7 @@ class Views:
         params: recorded parameters: ``box/<group>`` ``[V, B, 5]`` (x, y, width, height in source pixels, flip),
             ``photo/<group>`` ``[V, B, 7]``, ``theta/<task>`` ``[B, P]``.
         extra: groups that only auxiliary tasks read; the head does not see them.
+        raw: size group -> the crops before photometrics, ``[V, B, S, S, 3]`` uint8.
     """
 
     crops: dict[str, Tensor]
@@ -68,6 +69,7 @@ class Views:
     targets: dict[str, Tensor] = field(default_factory=dict)
     params: dict[str, Tensor] = field(default_factory=dict)
     extra: set[str] = field(default_factory=set)
+    raw: dict[str, Tensor] = field(default_factory=dict)
 
     def view(self, group: str, number: int) -> Tensor:
         """One view of a size group, ``[B, 3, S, S]``."""

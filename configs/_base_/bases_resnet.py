@@ -1,4 +1,4 @@
-# What the short CIFAR-10 runs of all base methods share (docs/en/bases.md).
+# What the short CIFAR-10 runs of all base methods share (docs/en/user_guides/bases.md).
 _base_ = [
     'models/resnet18_narrow.py',
     'views/cifar_32.py',

@@ -1,4 +1,4 @@
-# The same with a ViT, for methods with masked patches (docs/en/bases.md).
+# The same with a ViT, for methods with masked patches (docs/en/user_guides/bases.md).
 _base_ = [
     'models/vit_narrow.py',
     'views/cifar_32.py',

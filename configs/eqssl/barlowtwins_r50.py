@@ -9,7 +9,8 @@ _base_ = [
     '../_base_/schedules/lars.py',
     '../_base_/runtime/default.py',
 ]
-model = dict(head=dict(type='eqssl.BarlowTwinsHead', redundancy_weight=0.0051))
+# 1 / 32: the official code sums C over 32 GPUs without its gradient, so that its gradients are a 32nd of ours
+model = dict(head=dict(type='eqssl.BarlowTwinsHead', redundancy_weight=0.0051, scale=0.03125))
 train_dataloader = dict(batch_size=64)
 optim_wrapper = dict(optimizer=dict(lr=1.6), paramwise_cfg=dict(norm_bias_lr=0.024))
 param_scheduler = [dict(type='eqssl.CosineSchedule', param_name='lr', warmup=10, final=0.0016)]

@@ -9,7 +9,10 @@ _base_ = [
     '../_base_/schedules/sgd.py',
     '../_base_/runtime/default.py',
 ]
-model = dict(head=dict(type='eqssl.DINOHead', out_dim=65536, momentum=0.996))
+model = dict(
+    backbone=dict(zero_init_residual=False),
+    head=dict(type='eqssl.DINOHead', out_dim=65536, momentum=0.996),
+)
 train_dataloader = dict(batch_size=64)
 optim_wrapper = dict(optimizer=dict(lr=0.06), clip_grad=dict(max_norm=3.0, per_parameter=True))
 param_scheduler = [dict(type='eqssl.CosineSchedule', param_name='lr', warmup=10, final=1e-6)]

@@ -10,7 +10,11 @@ _base_ = [
 ]
 model = dict(
     type='eqssl.SSLPretrainer',
-    backbone=dict(type='eqssl.VisionTransformer', arch='deit-small', freeze_patch_embed=True),
+    backbone=dict(
+        type='eqssl.VisionTransformer',
+        arch=dict(embed_dims=384, num_layers=12, num_heads=12, feedforward_channels=1536),  # MoCo v3's ViT-S
+        freeze_patch_embed=True,
+    ),
     head=dict(type='eqssl.MoCoV3Head', layers=3, predictor_norm=True, temperature=0.2, momentum=0.99),
 )
 sync_bn = 'torch'

@@ -9,7 +9,10 @@ _base_ = [
     '../_base_/schedules/lars.py',
     '../_base_/runtime/default.py',
 ]
-model = dict(head=dict(type='eqssl.SwAVHead', prototypes=3000, epsilon=0.05, freeze_prototypes_iters=313))
+model = dict(
+    backbone=dict(zero_init_residual=False),
+    head=dict(type='eqssl.SwAVHead', prototypes=3000, epsilon=0.05, freeze_prototypes_iters=313),
+)
 train_dataloader = dict(batch_size=128)
 optim_wrapper = dict(paramwise_cfg=dict(decay_norm_bias=True))
 param_scheduler = [

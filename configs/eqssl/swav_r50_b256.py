@@ -10,6 +10,7 @@ _base_ = [
     '../_base_/runtime/default.py',
 ]
 model = dict(
+    backbone=dict(zero_init_residual=False),
     head=dict(
         type='eqssl.SwAVHead',
         prototypes=3000,

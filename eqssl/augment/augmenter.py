@@ -98,4 +98,5 @@ class ViewAugmenter(BaseDataPreprocessor):
             label=data['label'],
             masks=masks,
             params=params,
+            raw=dict(data['crops']),
         )

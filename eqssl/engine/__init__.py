@@ -1,6 +1,7 @@
 """What mmengine lacks for self-supervised training: loop, hooks, optimizer wrapper, exact resume."""
 
 from eqssl.engine.hooks import (
+    AdaptiveTopKHook,
     CheckpointHook,
     EvaluationHook,
     LogHook,
@@ -16,6 +17,7 @@ from eqssl.engine.schedulers import CosineSchedule
 
 __all__ = [
     'LARS',
+    'AdaptiveTopKHook',
     'CheckpointHook',
     'CosineSchedule',
     'EvaluationHook',

@@ -11,6 +11,14 @@ from eqssl.models.layers import has_batch_norm, is_synchronized
 from eqssl.utils.errors import UserError
 
 
+def _classes(source: Any) -> int:
+    """Number of classes of a source, 0 where an image has no label."""
+    labels = getattr(source, 'labels', None)
+    if labels is None:  # a source of the user's: as far as one image tells
+        return max(0, source.label(0) + 1)
+    return int(max(labels)) + 1 if len(labels) and min(labels) >= 0 else 0
+
+
 def check_fit(model: Any, dataset: Any, batch_size: int, ranks: int, accumulate: int = 1) -> None:
     """Views, labels, batch size, queue and prototypes against each other.
 
@@ -24,12 +32,9 @@ def check_fit(model: Any, dataset: Any, batch_size: int, ranks: int, accumulate:
     Raises:
         UserError: names the config key.
     """
-    source = dataset.source
-    labels = getattr(source, 'labels', None)
-    labelled = bool(len(labels) and min(labels) >= 0) if labels is not None else source.label(0) >= 0
     own = {group for _, task in model.auxiliary.items() for group in task.groups}
     views = {name: len(specs) for name, specs in dataset.views.groups.items() if name not in own}
-    model.head.check_data(Batch(views, labelled, len(dataset), batch_size, ranks, accumulate))
+    model.head.check_data(Batch(views, _classes(dataset.source), len(dataset), batch_size, ranks, accumulate))
     together = is_synchronized(model)
     if has_batch_norm(model) and (batch_size * ranks if together else batch_size) < 2:
         raise UserError(

@@ -26,6 +26,8 @@ def build_head(config: dict | nn.Module, backbone: Any, neck: Any) -> Any:
     if isinstance(config, dict):
         seen = None if neck is None else neck.head_input_channels
         head = MODELS.build({'in_channels': seen or backbone.embed_dims, **config})
+    if not 0 <= head.momentum <= 1:
+        raise UserError(f'model.head.momentum={head.momentum} is not in [0, 1]')
     has_patches = hasattr(backbone, 'mask_token')
     if head.needs_masks and not has_patches:
         raise UserError(

@@ -58,7 +58,9 @@ class SSLPretrainer(BaseModel):
         with own_stream('neck'):
             neck = build(neck)
         self.head: BaseHead = build_head(head, self.backbone, neck)
-        if neck is not None and not configs and neck.head_makes_invariant:
+        tasks: dict[str, AuxiliaryTask] = {name: MODELS.build(config) for name, config in configs.items()}
+        read = any(task.needs_equivariant for task in tasks.values())
+        if neck is not None and not read and neck.head_makes_invariant:
             neck = None
         check_widths(self.backbone, self.head, neck)
         self.teacher: EMATeacher | None = None
@@ -67,19 +69,20 @@ class SSLPretrainer(BaseModel):
             self.teacher = EMATeacher(self.backbone, self.head.projector, neck if sees_neck else None)
         self.neck: Any = neck
         self.auxiliary = nn.ModuleDict()
-        for name, config in configs.items():
+        for name, task in tasks.items():
             with own_stream(name):
-                self._add_task(name, config)
+                self._add_task(name, task)
         if not self.head.needs_masks and hasattr(self.backbone, 'mask_token'):
             self.backbone.mask_token.requires_grad_(False)
-        self.data_preprocessor.view_transforms.insert(0, self.head.transform_views)
+        ordered = sorted((task for _, task in self._tasks()), key=lambda task: task.changes_views)
+        transforms = [task.transform_views for task in ordered]
+        self.data_preprocessor.view_transforms = [*transforms, self.head.transform_views]
         self._batch_norm = has_batch_norm(self.backbone)
         self._apart = self.head.separate_views and self._batch_norm
         self._statistics = StatisticsGuard()
         self._last_features: Tensor | None = None
 
-    def _add_task(self, name: str, config: dict) -> None:
-        task: AuxiliaryTask = MODELS.build(config)
+    def _add_task(self, name: str, task: AuxiliaryTask) -> None:
         if task.needs_equivariant and self.neck is None:
             raise UserError(
                 f"model.auxiliary.{name} reads equivariant features; add neck=dict(type='eqssl.SplitNeck', "
@@ -97,7 +100,6 @@ class SSLPretrainer(BaseModel):
         )
         task.setup(name, info)
         self.auxiliary[name] = task
-        self.data_preprocessor.view_transforms.append(task.transform_views)
 
     def _tasks(self) -> list[tuple[str, AuxiliaryTask]]:
         return list(self.auxiliary.items())  # type: ignore[arg-type]
@@ -139,14 +141,13 @@ class SSLPretrainer(BaseModel):
     def _tokens(self, views: Views) -> dict[str, Tokens]:
         """Student tokens of all size groups.
 
-        One backbone call per image size; where the backbone has a batch norm, one per group (or per view, see
-        ``BaseHead.separate_views``), so that a task's views do not enter the base method's statistics.
+        One backbone call per image size; where the backbone has a batch norm, one per group, so that a task's views do
+        not enter the base method's statistics, whose own views may go one by one (``BaseHead.separate_views``).
         """
         blocks = self.neck.blocks if self.neck is not None else ()
-        if self._apart:
-            return {n: view_by_view(self.backbone, x, views.num_views[n]) for n, x in views.crops.items()}
         if self._batch_norm:
-            return dict(zip(views.crops, self.backbone(list(views.crops.values())), strict=True))
+            parts = {n: views.num_views[n] if self._apart and n not in views.extra else 1 for n in views.crops}
+            return {n: view_by_view(self.backbone, x, parts[n]) for n, x in views.crops.items()}
         masks: dict[str, Tensor | None] = dict.fromkeys(views.crops)
         if self.head.needs_masks and views.masks is not None:
             masks[self.head.teacher_group] = views.masks.grid
@@ -167,6 +168,8 @@ class SSLPretrainer(BaseModel):
 
         def embed(name: str) -> Tensor:
             cls = invariant(tokens[name].cls)
+            if name in views.extra:
+                return head.embed(head.projector, cls)
             return head.by_view(lambda x: head.embed(head.projector, x), cls, views.num_views[name]).flatten(0, 1)
 
         def encode(images: Tensor) -> Tensor:

@@ -56,6 +56,11 @@ class EMATeacher(nn.Module):
         self._pairs = None
         mine, theirs = self._find_pairs(student)
         torch._foreach_copy_(mine, theirs)
+        sources = {'backbone': student.backbone, 'projector': student.head.projector, 'neck': student.neck}
+        for name, own in self.named_children():
+            theirs_by_name = dict(sources[name].named_buffers())
+            for key, buffer in own.named_buffers():
+                buffer.copy_(theirs_by_name[key])
         self._pairs = None  # tensors may still move to another device
 
     @torch.no_grad()

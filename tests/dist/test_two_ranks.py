@@ -16,9 +16,15 @@ CASES['ibot_recon-vit'] = (model_config(), True, 1)
 CASES['ibot_recon-vit-accumulate'] = (model_config(), True, 2)
 
 
+SKIPS = {f'skip-{base}': (base_config(base, 'resnet'), False, 1) for base in ('byol', 'swav_queue', 'dino')}
+LOCAL = base_config('dinov2')
+LOCAL['head']['koleo_across_ranks'] = False
+SKIPS['koleo on each rank'] = (LOCAL, True, 1)
+
+
 @pytest.fixture(scope='module')
 def two_ranks():
-    return on_two_ranks(CASES)
+    return on_two_ranks({**CASES, **SKIPS})
 
 
 def relative(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -49,3 +55,15 @@ def test_the_queue_was_filled_and_used(two_ranks):
     state = two_ranks['swav_queue-vit'][0]['state']
     assert state['head.queue.filled'] == 16
     assert (state['head.queue.rows'].norm(dim=-1) - 1).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize('case', [name for name in SKIPS if name.startswith('skip')])
+def test_a_bad_image_on_one_rank_skips_the_step_on_both(case, two_ranks):
+    for result in two_ranks[case]:
+        assert result == {'changed': [], 'finite': False}
+
+
+def test_koleo_on_each_rank_alone_is_another_loss(two_ranks):
+    local, everywhere = two_ranks['koleo on each rank'], two_ranks['dinov2-vit']
+    assert local[0]['losses'][0] != pytest.approx(everywhere[0]['losses'][0], rel=1e-6)
+    assert torch.equal(flat(local[0]['gradient']), flat(local[1]['gradient']))

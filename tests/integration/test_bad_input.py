@@ -79,6 +79,17 @@ CASES = {
     'local crops that nobody reads': (
         {**head('BYOLHead'), 'train_dataloader.dataset.views.views.1.group': 'local'}, "takes 2 crops of group 'global'"
     ),
+    'momentum beyond one': (head('BYOLHead', momentum=1.5), 'model.head.momentum=1.5'),
+    'noise over fewer classes than there are': (
+        head('SupConHead', label_noise=0.1, num_classes=5), 'num_classes=5, but the data has 169 classes'
+    ),
+    'mmpretrain LARS': (
+        {'optim_wrapper.optimizer': dict(_delete_=True, type='mmpretrain.LARS', lr=0.1)}, 'use eqssl.LARS'
+    ),
+    'patch embedding of a ResNet': (
+        {'model.backbone': RESNET, **head('BYOLHead'), 'optim_wrapper.paramwise_cfg': dict(patch_embed_lr=0.2)},
+        'the model has no patch embedding'
+    ),
     'batch norm synchronized by mmcv': ({'sync_bn': 'mmcv'}, "sync_bn='mmcv' is not supported"),
     'no blocks in a ResNet': (
         {'model.backbone': RESNET, **head('DINOHead', hidden=16, bottleneck=8, out_dim=1024),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 import torch
 
 from eqssl.engine import OptimWrapper
+from eqssl.models.monitors import prototype_monitors
 from eqssl.registry import MODELS
 from eqssl.utils.counters import HostReads, counted
+from eqssl.utils.errors import UserError
 from eqssl.utils.meta import without_memory
+from eqssl.utils.profiling import _to_meta
 from eqssl.utils.progress import Progress
 from tests.helpers import BASES, PAIRS, base_config, batch, build_model, total_loss
 
@@ -166,6 +170,43 @@ def test_any_base_carries_intermediate_reconstruction(base):
     assert model.predict(torch.randn(2, 3, 16, 16))['equi'].shape == (2, 16, 16)
 
 
+@pytest.mark.parametrize(('base', 'backbone'), PAIRS, ids=IDS)
+def test_a_step_on_the_meta_device_reads_no_value(base, backbone):
+    """Any read of a value (``item``, ``tolist``, ``cpu``, a boolean index) raises there."""
+    with without_memory():
+        model = MODELS.build(base_config(base, backbone))
+    model.train()
+    model.data_preprocessor._device = torch.device('meta')
+    loss, _ = total_loss(model, _to_meta(data(base)))
+    loss.backward()
+    model.after_step(torch.ones((), dtype=torch.bool, device='meta'))
+    assert loss.device.type == 'meta'
+
+
+@pytest.mark.parametrize('precision', ['bf16', 'fp16'])
+@pytest.mark.parametrize(('base', 'backbone'), [p for p in PAIRS if p[1] == 'vit'], ids=[i for i in IDS if 'vit' in i])
+def test_half_precision_changes_the_loss_by_rounding_only(base, backbone, precision):
+    dtype = {'bf16': torch.bfloat16, 'fp16': torch.float16}[precision]
+    losses = []
+    for enabled in (False, True):
+        model = build_model(base_config(base, backbone))
+        views = model.data_preprocessor(data(base), True)['views']
+        with torch.autocast('cpu', dtype=dtype, enabled=enabled):
+            out = model.loss(views)
+        losses.append(torch.stack([v for k, v in out.items() if 'loss' in k]).sum())
+    assert losses[1].dtype == torch.float32 and torch.isfinite(losses[1])
+    torch.testing.assert_close(losses[1], losses[0], rtol=0.05, atol=0.02)
+
+
+def test_prototype_entropy_tells_one_prototype_for_all():
+    spread_out, one = torch.eye(5).expand(2, 5, 5), torch.eye(5)[[2, 2, 2, 2, 2]].expand(2, 5, 5)
+    healthy, collapsed = prototype_monitors(spread_out, spread_out), prototype_monitors(one, one)
+    assert healthy['prototype_entropy'].item() == pytest.approx(math.log(5)) and healthy['agreement'] == 1
+    assert collapsed['prototype_entropy'] < 1e-5 and healthy['teacher_entropy'] < 1e-5
+    uniform = torch.full((2, 5, 5), 0.2)
+    assert prototype_monitors(uniform, uniform)['teacher_entropy'].item() == pytest.approx(math.log(5))
+
+
 def test_batch_norm_of_separate_views_sees_each_view_alone():
     """BYOL on a ResNet: running means after one step are those of two passes, not of one pass over both views."""
     model = build_model(base_config('byol', 'resnet'))
@@ -219,6 +260,15 @@ def test_mmpretrain_resnet_keeps_its_keys_and_takes_size_groups():
     want = original(images)[-1]
     torch.testing.assert_close(tokens.cls, want.mean((2, 3)))
     torch.testing.assert_close(tokens.patch.transpose(1, 2).reshape(want.shape), want)
+
+
+def test_a_backbone_that_ends_early_is_as_wide_as_its_last_map_and_one_without_a_map_is_refused():
+    config = base_config('simclr')
+    config['backbone'] = dict(type='mmpretrain.ResNet', depth=18, out_indices=(1,))
+    assert torch.isfinite(total_loss(build_model(config), data('simclr'))[0])
+    config['backbone'] = dict(type='mmpretrain.VisionTransformer', arch='deit-tiny', img_size=64)
+    with pytest.raises(UserError, match='VisionTransformer returns no feature map'):
+        build_model(config)
 
 
 def test_other_convolutional_backbones_of_mmpretrain_work_too():

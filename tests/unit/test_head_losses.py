@@ -156,8 +156,8 @@ def sinkhorn(scores, epsilon):
 def test_swav_swaps_predictions_over_all_crops_each_global_crop_assigned_for_itself():
     head = heads.SwAVHead(**MLP, prototypes=3, temperature=0.2, epsilon=0.5).double()
     cls, views = inputs(local=3)
-    scores = [unit(layers(head.projector, x)) @ head.prototypes.weight.T for x in (cls['global'], cls['local'])]
-    crops = [*scores[0].chunk(2), *scores[1].chunk(3)]
+    together = torch.cat([cls['global'], cls['local']])  # one batch norm over all crops in the projector
+    crops = (unit(layers(head.projector, together)) @ head.prototypes.weight.T).chunk(5)
     total = 0.0
     for g in range(2):
         q = sinkhorn(crops[g].detach(), 0.5)
@@ -269,6 +269,8 @@ def test_mlp_layouts():
         (lambda: heads.SwAVHead(D, prototypes=1), 'model.head.prototypes=1'),
         (lambda: heads.SwAVHead(D, epsilon=0), 'model.head.epsilon=0'),
         (lambda: heads.DINOHead(D, centering='median'), "model.head.centering='median'"),
+        (lambda: heads.DINOHead(D, warmup_teacher_temp=0), 'model.head.warmup_teacher_temp=0'),
+        (lambda: heads.IBOTHead(D, patch_teacher_temp=0), 'temperatures of the patch teacher'),
         (lambda: heads.DINOv2Head(D, koleo_weight=-1), 'model.head.koleo_weight=-1'),
         (lambda: heads.BYOLHead(D, layers=0), 'MLP of 0 layers'),
     ],

@@ -131,6 +131,7 @@ def test_hooks_that_change_over_time_have_a_state():
     """A new hook with attributes that change must say how to save them, or stand in this list with a reason."""
     derived = {
         'CheckpointHook',  # settings only
+        'AdaptiveTopKHook',  # a function of the iteration
         'EvaluationHook',  # holds a cache of images
         'RuntimeInfoHook',  # writes, holds nothing
         'SignalHook',  # a signal belongs to a process

@@ -60,6 +60,19 @@ def test_a_constant_and_the_order_of_samples_change_nothing():
     torch.testing.assert_close(sinkhorn([logits[order]], [0.1])[0], plan[order])
 
 
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_assignments_and_centers_are_the_same_bits_under_autocast(dtype):
+    from eqssl.models.heads.center import Center
+
+    logits, weight = random(30, 16), torch.ones(30)
+    with torch.autocast('cpu', dtype=dtype):
+        inside = sinkhorn([logits], [0.04], weights=[weight])[0]
+        center = Center(16)
+        center.add(logits, weight)
+    assert torch.equal(inside, sinkhorn([logits], [0.04], weights=[weight])[0]) and inside.isfinite().all()
+    torch.testing.assert_close(center.pending[:-1], logits.sum(0), rtol=1e-5, atol=1e-5)
+
+
 def test_extreme_logits_stay_finite():
     assert sinkhorn([1000 * random(6, 4)], [0.05])[0].isfinite().all()
 

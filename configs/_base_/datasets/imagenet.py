@@ -1,4 +1,4 @@
-# A plain tree of images, flat or nested; ImageNet-1k's train folder by default. Labels are not used.
+# A plain tree of images, flat or nested; ImageNet-1k's train folder by default. Labels are read only where a recipe sets with_label.
 data_root = 'data/imagenet/train'
 train_dataloader = dict(
     num_workers=10,

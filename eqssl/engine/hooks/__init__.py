@@ -1,5 +1,6 @@
 """Hooks: one small file each."""
 
+from eqssl.engine.hooks.adaptive_topk import AdaptiveTopKHook
 from eqssl.engine.hooks.checkpoint import CheckpointHook
 from eqssl.engine.hooks.evaluation import EvaluationHook
 from eqssl.engine.hooks.log import LogHook
@@ -9,6 +10,7 @@ from eqssl.engine.hooks.teacher_ema import TeacherEMAHook
 from eqssl.engine.hooks.unreadable import UnreadableImagesHook
 
 __all__ = [
+    'AdaptiveTopKHook',
     'CheckpointHook',
     'EvaluationHook',
     'LogHook',

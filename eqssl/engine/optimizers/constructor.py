@@ -80,6 +80,10 @@ class OptimWrapperConstructor:
                 group['constant_lr'] = True
             if free and self._is_lars:
                 group['adapt'] = False
+        if 'patch_embed_lr' in self.options and not any('patch_embed' in name for name, _ in model.named_parameters()):
+            raise UserError(
+                'optim_wrapper.paramwise_cfg.patch_embed_lr: the model has no patch embedding; leave it out'
+            )
         for prefix in constant:
             if not any(name.startswith(prefix) for name, _ in model.named_parameters()):
                 raise UserError(f"optim_wrapper.paramwise_cfg.constant_lr: no parameter starts with '{prefix}'")
@@ -87,7 +91,7 @@ class OptimWrapperConstructor:
 
     @property
     def _is_lars(self) -> bool:
-        return self.config['optimizer']['type'] in ('LARS', 'eqssl.LARS')
+        return self.config['optimizer']['type'] == 'eqssl.LARS'
 
     def __call__(self, model: nn.Module) -> Any:
         """Build the wrapper for a model (bare or wrapped)."""
@@ -98,6 +102,8 @@ class OptimWrapperConstructor:
         config.setdefault('type', 'eqssl.OptimWrapper')
         bare: Any = model.module if is_model_wrapper(model) else model
         groups = self.groups(bare)
+        if 'lr' not in optimizer:
+            raise UserError('optim_wrapper.optimizer.lr is missing')
         for group in groups:
             if 'lr_scale' in group:
                 group['lr'] = optimizer['lr'] * group['lr_scale']

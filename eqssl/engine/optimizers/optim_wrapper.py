@@ -50,7 +50,7 @@ class OptimWrapper(MMOptimWrapper):
         if not getattr(optimizer, '_step_supports_amp_scaling', False):
             raise UserError(
                 f'optim_wrapper.optimizer {type(optimizer).__name__} cannot skip a non-finite step on the device; use '
-                'one of torch AdamW, Adam, SGD, Adagrad with fused=True'
+                'eqssl.LARS, or torch AdamW, Adam, SGD, Adagrad with fused=True'
             )
         super().__init__(optimizer, accumulative_counts)
         _start_velocities(optimizer)

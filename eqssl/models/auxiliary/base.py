@@ -67,10 +67,12 @@ class AuxiliaryTask(nn.Module):
     Attributes:
         needs_equivariant: whether it reads the equivariant part (a neck is then required).
         groups: size groups of the data that this task alone reads.
+        changes_views: whether the base method's own views are changed; such tasks come after those that add views.
     """
 
     needs_equivariant: bool = False
     groups: tuple[str, ...] = ()
+    changes_views: bool = False
 
     def setup(self, name: str, info: ModelInfo) -> None:
         """Build what depends on the model; ``name`` is the key under ``model.auxiliary``."""

@@ -46,6 +46,7 @@ class IntermediateRecon(AuxiliaryTask):
     """
 
     needs_equivariant = True
+    changes_views = True
 
     def __init__(self, path: dict | Path, decoder: dict, num_images: int = 2, group: str = 'global') -> None:
         super().__init__()

@@ -41,21 +41,23 @@ class SizeGroups(nn.Module):
     def forward_one(self, images: Tensor) -> Tokens:
         """One size group."""
         counters.count('backbone_calls')
-        last = super().forward(images)[-1]
+        last = _last(super().forward(images))
         return Tokens(cls=last.mean((2, 3)), patch=last.flatten(2).transpose(1, 2))
 
 
+def _last(maps: Any) -> Any:
+    return maps[-1] if isinstance(maps, (tuple, list)) else maps
+
+
 def _width(backbone: Any, name: str) -> int:
-    """Channels of the last map: ``feat_dim`` (ResNet and relatives), else found by a small forward pass."""
-    if hasattr(backbone, 'feat_dim'):
-        return int(backbone.feat_dim)
+    """Channels of the last map, found by a small forward pass."""
     device = next(backbone.parameters()).device
     training = backbone.training
     backbone.eval()  # mmpretrain's train() returns None
     with torch.no_grad():
         maps = backbone(torch.zeros(1, 3, 64, 64, device=device))
     backbone.train(training)
-    last = maps[-1] if isinstance(maps, (tuple, list)) else maps
+    last = _last(maps)
     if not isinstance(last, Tensor) or last.ndim != 4:
         raise UserError(
             f'model.backbone {name} returns no feature map [n, C, H, W]; use a convolutional backbone of mmpretrain '

@@ -73,6 +73,7 @@ class VisionTransformer(MMVisionTransformer):
             raise UserError(f'model.backbone: {error}') from error
         self.patch_size = patch_size
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
+        self.freeze_patch_embed = freeze_patch_embed
         if freeze_patch_embed:
             self.patch_embed.requires_grad_(False)
         self._resize_matrices: dict[tuple, Tensor] = {}
@@ -88,6 +89,11 @@ class VisionTransformer(MMVisionTransformer):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         nn.init.trunc_normal_(self.cls_token, std=0.02)
+        if self.freeze_patch_embed:  # for good, so as MoCo v3 has it: Xavier over all inputs of a patch
+            weight = self.patch_embed.projection.weight
+            limit = (6 / (weight[0].numel() + len(weight))) ** 0.5
+            nn.init.uniform_(weight, -limit, limit)
+            nn.init.zeros_(self.patch_embed.projection.bias)
 
     def train(self, mode: bool = True) -> VisionTransformer:
         """As every module's, returning the module (mmpretrain's returns None)."""

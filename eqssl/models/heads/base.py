@@ -38,7 +38,7 @@ class Batch:
 
     Attributes:
         views: size group -> number of crops of an image.
-        labelled: whether every image has a label.
+        classes: number of classes, 0 where an image has no label.
         images: in the data set.
         per_rank: images of one rank in one forward pass.
         ranks: number of ranks.
@@ -46,7 +46,7 @@ class Batch:
     """
 
     views: dict[str, int]
-    labelled: bool
+    classes: int
     images: int
     per_rank: int
     ranks: int
@@ -152,7 +152,7 @@ class BaseHead(nn.Module):
                 f"model.head {name} reads crops of group '{group}' alone; remove group '{extra[0]}' from "
                 'train_dataloader.dataset.views'
             )
-        if self.needs_labels and not batch.labelled:
+        if self.needs_labels and batch.classes == 0:
             raise UserError(
                 f'model.head {name} needs labels, but the images have none; set '
                 'train_dataloader.dataset.source.with_label=True (folders are classes) or take another head'

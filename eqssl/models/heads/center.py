@@ -7,7 +7,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from eqssl.utils import dist
-from eqssl.utils.precision import precise
+from eqssl.utils.precision import float32_island, precise
 
 
 class Center(nn.Module):
@@ -34,13 +34,14 @@ class Center(nn.Module):
     @torch.no_grad()
     def add(self, outputs: Tensor, count: Tensor | None = None) -> None:
         """Add ``[n, dim]`` outputs; ``count`` ``[n]`` in {0, 1} leaves padding out."""
-        outputs = precise(outputs)
-        if count is None:
-            self.pending[:-1] += outputs.sum(0)
-            self.pending[-1] += len(outputs)
-        else:
-            self.pending[:-1] += torch.einsum('n,nd->d', count.to(outputs.dtype), outputs)
-            self.pending[-1] += count.sum()
+        with float32_island(outputs.device):
+            outputs = precise(outputs)
+            if count is None:
+                self.pending[:-1] += outputs.sum(0)
+                self.pending[-1] += len(outputs)
+            else:
+                self.pending[:-1] += torch.einsum('n,nd->d', count.to(outputs.dtype), outputs)
+                self.pending[-1] += count.sum()
 
 
 @torch.no_grad()

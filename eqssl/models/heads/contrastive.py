@@ -6,8 +6,9 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from eqssl.models.heads.base import BaseHead, HeadInput, Values
+from eqssl.models.heads.base import BaseHead, Batch, HeadInput, Values
 from eqssl.models.heads.mlp import mlp
+from eqssl.models.label_noise import wrong_labels
 from eqssl.models.losses import info_nce, nt_xent, supervised_contrastive
 from eqssl.models.monitors import cosine_agreement, spread
 from eqssl.registry import MODELS
@@ -146,11 +147,7 @@ def noisy_labels(labels: Tensor, index: Tensor, rate: float, classes: int, strea
         classes: number of classes.
         stream: name of the draw.
     """
-    if rate == 0:
-        return labels
-    u = uniforms(index, stream, 2)
-    other = (labels + 1 + (u[:, 1] * (classes - 1)).long().clamp(max=classes - 2)) % classes
-    return torch.where(u[:, 0] < rate, other, labels)
+    return labels if rate == 0 else wrong_labels(labels, uniforms(index, stream, 2), rate, classes)
 
 
 @MODELS.register_module()
@@ -210,3 +207,11 @@ class SupConHead(BaseHead):
         with float32_island(z.device):
             value = self.scale * supervised_contrastive(z, labels, self.temperature)
         return {'loss_supcon': value}, {'agreement': cosine_agreement(*z), 'embedding_std': spread(z[0])}
+
+    def check_data(self, batch: Batch) -> None:
+        """See :class:`BaseHead`; label noise must know every class."""
+        super().check_data(batch)
+        if self.label_noise > 0 and batch.classes > self.num_classes:
+            raise UserError(
+                f'model.head.num_classes={self.num_classes}, but the data has {batch.classes} classes; set it to that'
+            )

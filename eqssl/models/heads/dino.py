@@ -58,7 +58,8 @@ class DINOHead(BaseHead):
         use_bn: bool = False,
     ) -> None:
         super().__init__()
-        for name, value in (('student_temp', student_temp), ('teacher_temp', teacher_temp)):
+        temps = {'student_temp': student_temp, 'teacher_temp': teacher_temp, 'warmup_teacher_temp': warmup_teacher_temp}
+        for name, value in temps.items():
             if value <= 0:
                 raise UserError(f'model.head.{name}={value} must be positive')
         if centering not in ('mean', 'sinkhorn'):
@@ -69,7 +70,7 @@ class DINOHead(BaseHead):
         self.projector: Any = nn.ModuleDict({'cls': projector})
         self.in_channels, self.out_dim, self.prototype_dims = in_channels, out_dim, out_dim
         self.student_temp, self.centering, self.momentum = student_temp, centering, momentum
-        self.temps = {'cls': (warmup_teacher_temp, teacher_temp)}
+        self.temps: dict[str, Any] = {'cls': (warmup_teacher_temp, teacher_temp)}
         self.temp_epochs = warmup_teacher_temp_epochs
         self.cls_center = Center(out_dim, center_momentum) if centering == 'mean' else None
         self.freeze_last_layer_epochs = freeze_last_layer_epochs

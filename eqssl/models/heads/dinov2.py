@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn as nn
 from torch import Tensor
 
-from eqssl.models.heads.base import HeadInput, Values
+from eqssl.models.heads.base import Batch, HeadInput, Values
 from eqssl.models.heads.ibot import IBOTHead
 from eqssl.models.losses import koleo
 from eqssl.registry import MODELS
@@ -30,6 +30,7 @@ class DINOv2Head(IBOTHead):
         koleo_weight: of KoLeo on the backbone's class tokens, summed over the global crops; 0 leaves it out.
         koleo_across_ranks: see :func:`eqssl.models.losses.koleo`; the official code has False.
         momentum: of the teacher at the start.
+        norm_last_layer: fix the norm of the prototypes; the official code learns it.
         **ibot: the other arguments of :class:`IBOTHead` and :class:`DINOHead`.
     """
 
@@ -40,9 +41,10 @@ class DINOv2Head(IBOTHead):
         koleo_weight: float = 0.1,
         koleo_across_ranks: bool = True,
         momentum: float = 0.992,
+        norm_last_layer: bool = False,
         **ibot: Any,
     ) -> None:
-        super().__init__(in_channels, out_dim, momentum=momentum, **ibot)
+        super().__init__(in_channels, out_dim, momentum=momentum, norm_last_layer=norm_last_layer, **ibot)
         if koleo_weight < 0:
             raise UserError(f'model.head.koleo_weight={koleo_weight} is negative')
         self.koleo_weight, self.koleo_across_ranks = koleo_weight, koleo_across_ranks
@@ -64,3 +66,12 @@ class DINOv2Head(IBOTHead):
                 terms = [koleo(part, self.koleo_across_ranks) for part in tokens.split(views.batch_size)]
                 losses['loss_koleo'] = self.koleo_weight * sum(terms[1:], terms[0])
         return losses, monitors
+
+    def check_data(self, batch: Batch) -> None:
+        """See :class:`BaseHead`; KoLeo needs a neighbor."""
+        super().check_data(batch)
+        if self.koleo_weight > 0 and not self.koleo_across_ranks and batch.per_rank < 2:
+            raise UserError(
+                f'model.head.koleo_across_ranks=False looks for neighbors on one rank; train_dataloader.batch_size='
+                f'{batch.per_rank} must be at least 2'
+            )

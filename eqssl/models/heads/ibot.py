@@ -84,11 +84,15 @@ class IBOTHead(DINOHead):
                 'make them equal or set shared=False'
             )
         if not shared:
+            use_bn = dino.get('use_bn', False)
             self.projector['patch'] = Projector(
-                in_channels, hidden, bottleneck, patch_out_dim, norm_last_layer=norm_last_layer
+                in_channels, hidden, bottleneck, patch_out_dim, 3, norm_last_layer, use_bn
             )
         self.shared = shared
-        self.temps['patch'] = (warmup_patch_teacher_temp or warmup_teacher_temp, patch_teacher_temp or teacher_temp)
+        patch_temps = (warmup_patch_teacher_temp, patch_teacher_temp)
+        self.temps['patch'] = tuple(c if p is None else p for p, c in zip(patch_temps, self.temps['cls'], strict=True))
+        if min(self.temps['patch']) <= 0:
+            raise UserError(f'model.head: temperatures of the patch teacher, {self.temps["patch"]}, must be positive')
         self.needs_all_teacher_patches = patch_center == 'all' and self.centering == 'mean'
         width = bottleneck if self.needs_all_teacher_patches else patch_out_dim
         self.patch_center = Center(width, center_momentum) if self.centering == 'mean' else None
@@ -128,7 +132,8 @@ class IBOTHead(DINOHead):
             embedded = patch_projector.embed(teacher.patch).flatten(0, 1)
             cls = projector['cls'](cls_tokens)
             patch = patch_projector.last_layer(embedded[masks.index])
-            patch_center = self.patch_center.center @ patch_projector.last_layer.weight().T
+            with float32_island(patch.device):
+                patch_center = self.patch_center.center @ patch_projector.last_layer.weight().T
             self.patch_center.add(embedded)
         else:
             assert teacher.masked is not None

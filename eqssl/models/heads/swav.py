@@ -32,10 +32,11 @@ class SwAVHead(BaseHead):
         iterations: of Sinkhorn.
         queue_length: embeddings of former steps, of all ranks together, that join the assignments; 0 for none.
         queue_start_epoch: the queue fills from here and is used once it is full.
-        freeze_prototypes_iters: iterations without gradient for the prototypes (313).
+        freeze_prototypes_iters: iterations (forward passes) without gradient for the prototypes (313).
         allow_sparse: accept more prototypes than embeddings share in an assignment (EffSSL's ImageNet run has 3000 for
             1024); without it that is refused.
-        separate_views: see :class:`BaseHead`; the official code sends all crops of a size through one batch norm.
+        separate_views: see :class:`BaseHead`; the official code sends all crops of a size through one batch norm in the
+            backbone, and all crops together in the projector.
     """
 
     num_crops = 2
@@ -127,11 +128,11 @@ class SwAVHead(BaseHead):
         """See :class:`BaseHead`; SwAV eq. 2 over all pairs (global crop, other crop)."""
         first = self.teacher_group
         groups = [first, *(name for name in student.cls if name != first)]
-        parts = [
-            self.by_view(lambda x: self.embed(self.projector, x), student.cls[name], views.num_views[name])
-            for name in groups
-        ]
-        embeddings = torch.cat(parts)
+        tokens = torch.cat(
+            [student.cls[name] for name in groups]
+        )  # one batch norm over all crops, as the official code
+        count = sum(views.num_views[name] for name in groups)
+        embeddings = self.by_view(lambda x: self.embed(self.projector, x), tokens, count)
         with float32_island(embeddings.device):
             scores = embeddings @ precise(self.prototypes.weight).T
             targets = self._assign(scores[:2], embeddings[:2], progress)

@@ -19,18 +19,18 @@ def _against_all(embeddings: Tensor, temperature: float) -> tuple[Tensor, Tensor
     """Similarities of local anchors to the embeddings of all ranks.
 
     Args:
-        embeddings: ``[2, B, D]``.
+        embeddings: ``[V, B, D]``.
         temperature: > 0.
 
     Returns:
-        ``[2, B, 2, W * B]`` logits with -inf at each anchor itself; ``[B]`` places of the own samples among ``W * B``.
+        ``[V, B, V, W * B]`` logits with -inf at each anchor itself; ``[B]`` places of the own samples among ``W * B``.
     """
     z = F.normalize(precise(embeddings), dim=-1)
-    everyone = dist.gather_with_gradient(z.transpose(0, 1).contiguous())  # [W * B, 2, D]
+    everyone = dist.gather_with_gradient(z.transpose(0, 1).contiguous())  # [W * B, V, D]
     logits = torch.einsum('vbd,nwd->vbwn', z, everyone) / temperature
     own = _own_rows(z.shape[1], z.device)
     itself = (own[:, None] == torch.arange(len(everyone), device=z.device))[None, :, None, :]
-    same_view = torch.eye(2, dtype=torch.bool, device=z.device)[:, None, :, None]
+    same_view = torch.eye(len(z), dtype=torch.bool, device=z.device)[:, None, :, None]
     return logits.masked_fill(itself & same_view, -torch.inf), own
 
 
@@ -71,10 +71,11 @@ def info_nce(queries: Tensor, keys: Tensor, temperature: float) -> tuple[Tensor,
 def supervised_contrastive(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """L_out of SupCon (Khosla et al. 2020, eq. 2): all embeddings of an anchor's class are its positives.
 
-    With all labels different this is NT-Xent. The official code multiplies by temperature / base_temperature.
+    With two views and all labels different this is NT-Xent; an anchor without a positive contributes 0. The official
+    code multiplies by temperature / base_temperature.
 
     Args:
-        embeddings: ``[2, B, D]`` of this rank, not normalized.
+        embeddings: ``[V, B, D]`` of this rank, not normalized.
         labels: ``[B]``.
         temperature: tau.
 
@@ -87,4 +88,4 @@ def supervised_contrastive(embeddings: Tensor, labels: Tensor, temperature: floa
     positive = positive & logits.isfinite()  # not the anchor itself
     log_p = logits - torch.logsumexp(logits.flatten(2), dim=2)[..., None, None]
     total = torch.where(positive, log_p, 0.0).sum((2, 3))
-    return -(total / positive.sum((2, 3))).mean()
+    return -(total / positive.sum((2, 3)).clamp(min=1)).mean()

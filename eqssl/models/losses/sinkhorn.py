@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eqssl.utils import dist
-from eqssl.utils.precision import precise
+from eqssl.utils.precision import float32_island, precise
 
 _TINY = torch.finfo(torch.float32).tiny
 
@@ -35,7 +35,13 @@ def sinkhorn(
     Returns:
         per group ``[n, K]`` float32; rows sum to 1.
     """
-    weights = weights or [None] * len(logits)
+    with float32_island(logits[0].device):
+        return _sinkhorn(logits, temperatures, iterations, weights or [None] * len(logits))
+
+
+def _sinkhorn(
+    logits: Sequence[Tensor], temperatures: Sequence[float], iterations: int, weights: Sequence[Tensor | None]
+) -> list[Tensor]:
     scores = [precise(x) / t for x, t in zip(logits, temperatures, strict=True)]
     largest = dist.all_reduce_max(torch.stack([s.max() for s in scores]))  # one constant per group cancels
     plans = [(s - top).exp() for s, top in zip(scores, largest.unbind(), strict=True)]
