@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class MultiViewDataset(Dataset):
         mask: config of the mask drawer (``eqssl.PatchMask``); None draws none.
         mask_group: the size group that is masked.
         seed: of all draws. tools/train.py sets it from ``randomness.seed``.
+        saliency: .npy file with a map ``[n, h, w]`` for every image of the source, for ``views.salient``.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class MultiViewDataset(Dataset):
         mask: dict | None = None,
         mask_group: str = 'global',
         seed: int = 0,
+        saliency: str | None = None,
     ) -> None:
         self.source: Any = DATASETS.build(source) if isinstance(source, dict) else source
         self.views = TRANSFORMS.build(views)
@@ -46,10 +49,33 @@ class MultiViewDataset(Dataset):
         self.mask_group, self.seed = mask_group, seed
         if self.mask is not None and mask_group not in self.views.groups:
             raise UserError(f"mask_group='{mask_group}' is not a group of views ({', '.join(self.views.groups)})")
+        self.saliency = self._open_saliency(saliency)
         self.metainfo = {'classes': getattr(self.source, 'classes', None)}
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def _open_saliency(self, file: str | None) -> np.ndarray | None:
+        """Saliency maps, one for each image."""
+        wanted = getattr(self.views, 'salient', 0) > 0
+        if file is None:
+            if wanted:
+                raise UserError(
+                    'train_dataloader.dataset.views.salient needs train_dataloader.dataset.saliency; make the file '
+                    'with tools/data/saliency.py'
+                )
+            return None
+        if not Path(file).is_file():
+            raise UserError(
+                f"train_dataloader.dataset.saliency='{file}' is not a file; make it with tools/data/saliency.py"
+            )
+        maps = np.load(file, mmap_mode='r', allow_pickle=False)
+        if maps.ndim != 3 or len(maps) != len(self.source):
+            raise UserError(
+                f"train_dataloader.dataset.saliency='{file}' has shape {maps.shape}, expected a map for each of the "
+                f'{len(self.source)} images'
+            )
+        return maps
 
     def _load(self, index: int, position: int) -> tuple[np.ndarray, int, list[tuple[str, str]]]:
         """The image, its index, and what was unreadable on the way to it."""
@@ -78,7 +104,8 @@ class MultiViewDataset(Dataset):
         """
         index, position = item
         image, index, unreadable = self._load(index, position)
-        groups = self.views(image, sample_rng(self.seed, position, 'views'))
+        saliency = None if self.saliency is None else self.saliency[index]
+        groups = self.views(image, sample_rng(self.seed, position, 'views'), saliency)
         masks, bound = None, 0
         if self.mask is not None:
             views = len(self.views.groups[self.mask_group])

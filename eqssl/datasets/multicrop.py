@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from eqssl.datasets.saliency import TRIES, is_salient
 from eqssl.registry import TRANSFORMS
 from eqssl.utils.errors import UserError
 
@@ -114,12 +115,17 @@ class MultiCrop:
     Args:
         views: keyword arguments of :class:`ViewSpec`, one dict per kind of view; their order is the order of views.
         backend: 'cv2' or 'pillow', see :func:`resample`.
+        salient: share of crops that must be more salient than their image on average (10 tries, then any crop), where
+            the source has saliency maps (EffSSL's analysis; tools/data/saliency.py makes them).
 
     Raises:
         UserError: a wrong value, or two sizes in one group.
     """
 
-    def __init__(self, views: list[dict], backend: str = 'cv2') -> None:
+    def __init__(self, views: list[dict], backend: str = 'cv2', salient: float = 0.0) -> None:
+        if not 0 <= salient <= 1:
+            raise UserError(f'views: salient={salient} is not a share in [0, 1]')
+        self.salient = salient
         if backend not in ('cv2', 'pillow'):
             raise UserError(f"views: backend='{backend}' is neither 'cv2' nor 'pillow'")
         if not views:
@@ -133,8 +139,27 @@ class MultiCrop:
             if len({m.size for m in members}) > 1:
                 raise UserError(f"views: group '{name}' mixes sizes {sorted({m.size for m in members})}")
 
-    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> dict[str, dict[str, np.ndarray]]:
+    def _box(
+        self, rng: np.random.Generator, height: int, width: int, spec: ViewSpec, saliency: np.ndarray | None
+    ) -> tuple[int, int, int, int]:
+        """A crop; of the chosen share, the first of 10 that is salient."""
+        if saliency is None or rng.random() >= self.salient:
+            return draw_box(rng, height, width, spec)
+        for _ in range(TRIES):
+            box = draw_box(rng, height, width, spec)
+            if is_salient(saliency, box, height, width):
+                return box
+        return draw_box(rng, height, width, spec)
+
+    def __call__(
+        self, image: np.ndarray, rng: np.random.Generator, saliency: np.ndarray | None = None
+    ) -> dict[str, dict[str, np.ndarray]]:
         """Cut the views.
+
+        Args:
+            image: ``[H, W, 3]`` uint8.
+            rng: of this sample.
+            saliency: ``[h, w]`` map of the image, or None.
 
         Returns:
             group -> ``crops`` ``[V, S, S, 3]`` uint8, ``box`` ``[V, 5]`` (x, y, w, h, flip), ``photo`` ``[V, 7]``.
@@ -147,7 +172,7 @@ class MultiCrop:
             boxes = np.empty((len(specs), 5), np.float32)
             photo = np.empty((len(specs), len(PHOTO_FIELDS)), np.float32)
             for i, spec in enumerate(specs):
-                box = draw_box(rng, height, width, spec)
+                box = self._box(rng, height, width, spec, saliency)
                 flip = rng.random() < spec.flip
                 crop = resample(image, box, size, self.backend)
                 crops[i] = crop[:, ::-1] if flip else crop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ class Runner(MMRunner):
 
     _has_loaded: bool
     random_states: list[dict[str, Any]] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.monitors: dict[str, Callable[[], float]] = {}  # what hooks add to every log line; read once per interval
+        super().__init__(*args, **kwargs)
 
     @property
     def bare_model(self) -> Any:

@@ -15,6 +15,7 @@ from eqssl.models.heads import (
     SimCLRHead,
     SimSiamHead,
     SupConHead,
+    SupervisedHead,
     SwAVHead,
     VICRegHead,
 )
@@ -36,6 +37,7 @@ __all__ = [
     'SimSiamHead',
     'SplitNeck',
     'SupConHead',
+    'SupervisedHead',
     'SwAVHead',
     'TokenDecoder',
     'VICRegHead',

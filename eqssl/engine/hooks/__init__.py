@@ -3,6 +3,7 @@
 from eqssl.engine.hooks.adaptive_topk import AdaptiveTopKHook
 from eqssl.engine.hooks.checkpoint import CheckpointHook
 from eqssl.engine.hooks.evaluation import EvaluationHook
+from eqssl.engine.hooks.gradient_snr import GradientSNRHook
 from eqssl.engine.hooks.log import LogHook
 from eqssl.engine.hooks.runtime_info import RuntimeInfoHook
 from eqssl.engine.hooks.signals import SignalHook
@@ -13,6 +14,7 @@ __all__ = [
     'AdaptiveTopKHook',
     'CheckpointHook',
     'EvaluationHook',
+    'GradientSNRHook',
     'LogHook',
     'RuntimeInfoHook',
     'SignalHook',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,6 +59,7 @@ class OptimWrapper(MMOptimWrapper):
         self.device = optimizer.param_groups[0]['params'][0].device
         self.scaler = torch.amp.GradScaler(self.device.type) if precision == 'fp16' else None
         self.frozen: list[nn.Parameter] = []
+        self.observers: list[Callable[[list[Tensor]], None]] = []  # see every step's gradients, before clipping
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.grad_norm = torch.zeros((), device=self.device)
         self.nonfinite_steps = torch.zeros((), device=self.device)
@@ -108,6 +109,8 @@ class OptimWrapper(MMOptimWrapper):
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         grads = self._gradients()
+        for observe in self.observers:
+            observe(grads)
         self._check_and_clip(grads)
         optimizer: Any = self.optimizer
         optimizer.found_inf = (~self.finite).float()

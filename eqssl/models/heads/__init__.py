@@ -8,6 +8,7 @@ from eqssl.models.heads.dinov2 import DINOv2Head
 from eqssl.models.heads.ibot import IBOTHead
 from eqssl.models.heads.redundancy import BarlowTwinsHead, VICRegHead
 from eqssl.models.heads.rotnet import RotNetHead
+from eqssl.models.heads.supervised import SupervisedHead
 from eqssl.models.heads.swav import SwAVHead
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     'SimCLRHead',
     'SimSiamHead',
     'SupConHead',
+    'SupervisedHead',
     'SwAVHead',
     'VICRegHead',
 ]

@@ -36,6 +36,8 @@ class SimCLRHead(BaseHead):
         layers: linear layers of the projector (2; SimCLR v2: 3).
         out_norm: 'bn' as the official projector, or 'none'.
         temperature: tau (0.1 on ImageNet; 0.5 for short schedules or small batches on CIFAR).
+        known_labels: share of images whose label is known, to leave images of the same class out of the negatives
+            (EffSSL's analysis); the same images in every epoch. 0 reads no label.
         separate_views: see :class:`BaseHead`; the official code sends both views through one batch norm.
     """
 
@@ -49,12 +51,23 @@ class SimCLRHead(BaseHead):
         layers: int = 2,
         out_norm: str = 'bn',
         temperature: float = 0.1,
+        known_labels: float = 0.0,
         separate_views: bool = False,
     ) -> None:
         super().__init__()
+        if not 0 <= known_labels <= 1:
+            raise UserError(f'model.head.known_labels={known_labels} is not a share in [0, 1]')
         self.in_channels, self.out_dim, self.separate_views = in_channels, out_dim, separate_views
         self.temperature = _positive('temperature', temperature)
+        self.known_labels, self.needs_labels = known_labels, known_labels > 0
         self.projector = mlp(in_channels, hidden or in_channels, out_dim, layers, out_norm=out_norm, out_bias=False)
+
+    def _classes(self, views: Views) -> Tensor | None:
+        """Labels of the images whose label is known, -1 for the others."""
+        if self.known_labels == 0:
+            return None
+        known = uniforms(views.index, 'known_labels', 1)[:, 0] < self.known_labels
+        return torch.where(known, views.label, -1)
 
     def loss(
         self,
@@ -67,7 +80,7 @@ class SimCLRHead(BaseHead):
         """See :class:`BaseHead`; SimCLR eq. 1."""
         z = self.by_view(self.projector, student.cls[self.teacher_group], 2)
         with float32_island(z.device):
-            value, top1 = nt_xent(z, self.temperature)
+            value, top1 = nt_xent(z, self.temperature, self._classes(views))
         monitors = {'agreement': cosine_agreement(*z), 'contrastive_top1': top1, 'embedding_std': spread(z[0])}
         return {'loss_simclr': value}, monitors
 

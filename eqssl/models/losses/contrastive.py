@@ -34,17 +34,24 @@ def _against_all(embeddings: Tensor, temperature: float) -> tuple[Tensor, Tensor
     return logits.masked_fill(itself & same_view, -torch.inf), own
 
 
-def nt_xent(embeddings: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+def nt_xent(embeddings: Tensor, temperature: float, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """NT-Xent (SimCLR, Chen et al. 2020, eq. 1): each of 2 B anchors against its positive and all other embeddings.
 
     Args:
         embeddings: ``[2, B, D]`` of this rank, not normalized.
         temperature: tau.
+        classes: ``[B]``, -1 where unknown: other images of an anchor's class are left out of its negatives, without
+            becoming positives (EffSSL's analysis of false negatives).
 
     Returns:
         the mean over this rank's anchors, and the share of anchors whose positive is the nearest (no gradient).
     """
     logits, own = _against_all(embeddings, temperature)
+    if classes is not None:
+        everyone = dist.gather(classes)
+        other = own[:, None] != torch.arange(len(everyone), device=own.device)
+        false = (classes[:, None] == everyone[None]) & (classes >= 0)[:, None] & other
+        logits = logits.masked_fill(false[None, :, None, :], -torch.inf)
     count = logits.shape[-1]
     target = torch.stack([own + count, own])  # the other view's column
     flat, target = logits.flatten(2).flatten(0, 1), target.flatten()
