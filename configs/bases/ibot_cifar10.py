@@ -10,8 +10,9 @@ model = dict(
         hidden=512,
         bottleneck=128,
         out_dim=256,
-        momentum=0.9,
+        momentum=0.97,
         teacher_temp=0.04,
         freeze_last_layer_epochs=0,
     )
 )
+optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -453,3 +453,16 @@ def test_a_task_that_reads_equivariant_features_asks_for_a_neck(task):
     config['neck'] = None
     with pytest.raises(UserError, match=f'model.auxiliary.{task} reads equivariant features'):
         build_model(config)
+
+
+@pytest.mark.parametrize('task', ['recon', 'cross'])
+def test_drawing_from_a_resnet_needs_its_grid(task):
+    config = base_config('simclr', 'resnet')
+    config['neck'] = {**NECK, 'in_channels': 64}
+    config['auxiliary'] = {task: copy.deepcopy(TASKS[task][0])}
+    with pytest.raises(UserError, match=f'ResNet_CIFAR does not tell; set model.auxiliary.{task}.decoder.grid'):
+        build_model(config)
+    config['auxiliary'][task]['decoder'] = dict(DECODER, grid=2, image_size=16)
+    loss, _ = total_loss(build_model(config), data('simclr'))
+    loss.backward()
+    assert torch.isfinite(loss)

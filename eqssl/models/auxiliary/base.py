@@ -9,7 +9,9 @@ from typing import Any
 import torch.nn as nn
 from torch import Tensor
 
+from eqssl.registry import MODELS
 from eqssl.structures import Tokens, Views
+from eqssl.utils.errors import UserError
 from eqssl.utils.progress import Progress
 
 
@@ -44,8 +46,8 @@ class ModelInfo:
         embed_dims: width of the backbone.
         equi_dims: width of the equivariant part, None without a neck.
         embedding_dims: width of the base method's embedding.
-        grid: patches per side of a global crop (ViT).
-        image_size: side of a global crop (ViT).
+        grid: patches per side of a global crop, None where the backbone does not know its image size.
+        image_size: side of a global crop, None likewise.
         patch_size: side of a patch, 1 for convolutional backbones.
         normalize: images in [0, 1] to normalized ones.
         backbone: the student's.
@@ -54,11 +56,28 @@ class ModelInfo:
     embed_dims: int
     equi_dims: int | None
     embedding_dims: int
-    grid: int
-    image_size: int
+    grid: int | None
+    image_size: int | None
     patch_size: int
     normalize: Callable[[Tensor], Tensor]
     backbone: Any
+
+
+def build_decoder(config: dict, width: int, name: str, info: ModelInfo) -> Any:
+    """A decoder of features ``[B, grid^2, width]`` to images; its sizes from the backbone where it knows them.
+
+    Raises:
+        UserError: a convolutional backbone, and the config gives no grid.
+    """
+    known = {'in_channels': width, 'grid': info.grid, 'image_size': info.image_size}
+    shapes = {**{k: v for k, v in known.items() if v is not None}, **config}
+    for key in ('grid', 'image_size'):
+        if key not in shapes:
+            raise UserError(
+                f'model.auxiliary.{name} draws images from a grid of patches, which model.backbone '
+                f'{type(info.backbone).__name__} does not tell; set model.auxiliary.{name}.decoder.{key}'
+            )
+    return MODELS.build(shapes)
 
 
 class AuxiliaryTask(nn.Module):

@@ -8,7 +8,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
+from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step, build_decoder
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island, precise
@@ -74,8 +74,7 @@ class CrossAttnRecon(AuxiliaryTask):
         super().setup(name, info)
         width = info.equi_dims
         assert width is not None
-        shapes = {'in_channels': width, 'grid': info.grid, 'image_size': info.image_size}
-        self.decoder = MODELS.build({**shapes, **self.decoder_cfg})
+        self.decoder = build_decoder(self.decoder_cfg, width, name, info)
         maps = [nn.Linear(width, width, bias=False) if self.learnable else nn.Identity() for _ in range(3)]
         self.query, self.key, self.value = maps
         self.temperature = self.temperature or math.sqrt(width)

@@ -7,7 +7,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from eqssl.augment.paths import Path, build_path
-from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
+from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step, build_decoder
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
@@ -59,8 +59,10 @@ class IntermediateRecon(AuxiliaryTask):
         """Build the decoders, for features twice as wide as the equivariant part."""
         super().setup(name, info)
         assert info.equi_dims is not None
-        shapes = {'in_channels': 2 * info.equi_dims, 'grid': info.grid, 'image_size': info.image_size}
-        self.decoders = nn.ModuleList(MODELS.build({**shapes, **self.decoder_cfg}) for _ in range(self.num_images))
+        width = 2 * info.equi_dims
+        self.decoders = nn.ModuleList(
+            build_decoder(self.decoder_cfg, width, name, info) for _ in range(self.num_images)
+        )
 
     def transform_views(self, views: Views) -> None:
         """Replace the second global crop u by v2 and keep the targets."""

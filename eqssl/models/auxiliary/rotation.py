@@ -37,8 +37,8 @@ class RotationTask(AuxiliaryTask):
         angles: size of the set {0, 360 / angles, ...} (EffSSL compares 2, 4, 8, 12; more than 4 are interpolated).
         group: group of the crops that are turned; another one than the base method's belongs to this task.
         every_angle: show each crop in every angle instead of one drawn angle; None: where the crops are this task's.
-        scale: side of the turned images relative to the crops. 0.5 is cheap (+5 % of an iBOT step at 224 px instead of
-            +22 % per view); 1.0 is the papers' form.
+        scale: side of the turned images relative to the crops. 0.5 is cheap (+10 % of an iBOT ViT-S step instead of
+            +43 %); 1.0 is the papers' form.
         features: 'projector' (EffSSL's equation: h on the base method's embedding) or 'backbone' (its code, E-SSL).
         shared_stages: share only so many first stages (ResNet) or blocks (ViT) with the base method, the later ones are
             copies of their own (EffSSL's ablation); None shares all. Needs ``features='backbone'``.
