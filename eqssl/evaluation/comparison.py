@@ -6,7 +6,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +40,29 @@ def run_once(config: Path, seed: int, folder: Path, options: list[str]) -> Measu
     if (work_dir / 'results.json').is_file():
         return json.loads((work_dir / 'results.json').read_text())
     print(f'== {config.stem}, seed {seed}', flush=True)
-    start = time.time()
     command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config), '--work-dir', str(work_dir), '--resume']
     if subprocess.run([*command, '--cfg-options', f'randomness.seed={seed}', *options], check=False).returncode:
         raise UserError(f'training failed; the command was: {" ".join(command)}')
-    minutes = (time.time() - start) / 60
     cfg = open_front_door(str(config), {'randomness.seed': seed})
     model = load_model(cfg, str(list_checkpoints(work_dir)[-1]))
+    minutes = trained_minutes(work_dir / 'log.jsonl', cfg.train_dataloader.batch_size)
     result = {**Evaluation(**cfg.evaluation).run(model), 'minutes': minutes}
     write_json(work_dir / 'results.json', result)
     return result
+
+
+def trained_minutes(log: Path, batch: int) -> float:
+    """Time that the iterations of a log took, whatever interruptions there were.
+
+    Args:
+        log: ``log.jsonl``.
+        batch: images per iteration.
+    """
+    minutes, before = 0.0, 0
+    for line in map(json.loads, log.read_text(encoding='utf-8').splitlines()):
+        minutes += (line['iter'] - before) * batch / line['images_per_s'] / 60
+        before = line['iter']
+    return minutes
 
 
 def controls(config: Path, seed: int, folder: Path) -> dict[str, Measures]:

@@ -7,6 +7,7 @@ import torch
 
 from tests.dist.ranks import on_two_ranks, train
 from tests.helpers import BASES, PAIRS, base_config, model_config
+from tests.unit.test_auxiliary import with_tasks
 
 pytestmark = [pytest.mark.dist, pytest.mark.usefixtures('registered')]
 
@@ -16,6 +17,7 @@ CASES['ibot_recon-vit'] = (model_config(), True, 1)
 CASES['ibot_recon-vit-accumulate'] = (model_config(), True, 2)
 
 
+CASES['tasks-vit'] = (with_tasks('simclr', 'rotation', 'jigsaw', 'cross', 'sie', 'equimod', 'augself'), False, 1)
 SKIPS = {f'skip-{base}': (base_config(base, 'resnet'), False, 1) for base in ('byol', 'swav_queue', 'dino')}
 LOCAL = base_config('dinov2')
 LOCAL['head']['koleo_across_ranks'] = False
