@@ -280,6 +280,16 @@ def test_orthonormal_tokens_at_low_temperature_fetch_their_match():
     torch.testing.assert_close(got, values[:, order])
 
 
+def test_the_target_view_asks_and_the_other_view_answers():
+    model = build_model(with_tasks('simclr', 'cross')).eval()
+    task, step = model.auxiliary['cross'], model.encode(model.data_preprocessor(data('simclr'), True)['views'])
+    first, second = step.equivariant('global').split(6)
+    fetched = cross_attend(task.query(second), task.key(first), task.value(first), 16**0.5)
+    torch.testing.assert_close(task.reconstruct(step)[0], task.decoder(fetched))
+    task.targets = (0, 1)
+    torch.testing.assert_close(task.reconstruct(step)[1], task.decoder(fetched))
+
+
 def test_a_decoder_that_knows_the_view_has_loss_zero_and_gray_the_views_variance():
     model = build_model(with_tasks('simclr', 'cross_free'))
     views = model.data_preprocessor(data('simclr'), True)['views']
