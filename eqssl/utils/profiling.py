@@ -53,8 +53,8 @@ def _to_meta(value: Any) -> Any:
     return {k: _to_meta(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def profile_config(cfg: Config, batch: int = 2) -> tuple[StepCounts, Any]:
-    """Counts of one step of a config's model on the meta device, and the model."""
+def profile_config(cfg: Config, batch: int = 20) -> tuple[StepCounts, Any]:
+    """Counts of one step of a config's model on the meta device, and the model (``batch`` large enough for shares)."""
     model_config = copy.deepcopy(cfg.model)
     with without_memory():
         model = MODELS.build(model_config)

@@ -29,15 +29,22 @@ def shrink_model(model) -> None:
         width = 64
     known = accepted_keys(MODELS.get(head.type))
     sizes = dict(hidden=32, bottleneck=16, prototypes=4, predictor_hidden=8, queue_length=8)
-    if not model.get('neck'):
+    if not model.get('neck') or model.neck.get('invariant') == 'linear':
         sizes.update(out_dim=24, patch_out_dim=24)
     optional = ('queue_length', 'patch_out_dim')
     head.update({k: v for k, v in sizes.items() if k in known and (k in head or k not in optional)})
     head.pop('in_channels', None)
     if model.get('neck'):
         model.neck['in_channels'] = width
+        if model.neck.get('invariant') == 'linear':
+            model.neck.update(out_channels=40, equi_dims=16)
     for task in (model.get('auxiliary') or {}).values():
-        task.decoder.update(width=16, channels=(16, 8, 8))
+        if task.get('decoder'):
+            task.decoder.update(width=16, channels=(16, 8, 8))
+        if task.get('head'):
+            task.head['hidden'] = 16
+        if task.type == 'eqssl.AdaptiveTopK':
+            task['share'] = 0.5
 
 
 def shrink(cfg, data_root: Path, work_dir: Path) -> None:
