@@ -7,7 +7,7 @@ import torch
 
 from tests.dist.ranks import on_two_ranks, train
 from tests.helpers import BASES, PAIRS, base_config, model_config
-from tests.unit.test_auxiliary import with_tasks
+from tests.tasks import with_tasks
 
 pytestmark = [pytest.mark.dist, pytest.mark.usefixtures('registered')]
 

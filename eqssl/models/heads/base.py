@@ -168,3 +168,33 @@ class BaseHead(nn.Module):
         if self.separate_views:
             return torch.stack([module(part) for part in x.chunk(views)])
         return module(x).unflatten(0, (views, -1))
+
+
+class TwoViewHead(BaseHead):
+    """A base method on two projected views; subclasses write :meth:`compare`."""
+
+    def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
+        """Losses and monitored values.
+
+        Args:
+            projections: ``[2, B, E]`` of the student.
+            targets: ``[2, B, E]`` of the teacher, without gradient; None without a teacher.
+            views: of the batch.
+        """
+        raise NotImplementedError
+
+    def loss(
+        self,
+        student: HeadInput,
+        teacher: HeadInput | None,
+        teacher_projector: nn.Module | None,
+        views: Views,
+        progress: Progress,
+    ) -> tuple[Values, Values]:
+        """See :class:`BaseHead`."""
+        group, targets = self.teacher_group, None
+        if teacher is not None:
+            assert teacher_projector is not None
+            with torch.no_grad():
+                targets = self.by_view(teacher_projector, teacher.cls[group], 2)
+        return self.compare(self.by_view(self.projector, student.cls[group], 2), targets, views)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn as nn
+from torch import Tensor
 
-from eqssl.models.heads.base import BaseHead, HeadInput, Values
+from eqssl.models.heads.base import TwoViewHead, Values
 from eqssl.models.heads.mlp import mlp
 from eqssl.models.losses import byol_regression, negative_cosine
 from eqssl.models.monitors import cosine_agreement, spread
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.precision import float32_island
-from eqssl.utils.progress import Progress
 
 
 @MODELS.register_module()
-class BYOLHead(BaseHead):
+class BYOLHead(TwoViewHead):
     """The predictor's output of one view regresses the teacher's projection of the other; both directions are summed.
 
     Batch norm sees the views one by one, in the teacher with batch statistics too, as in the publication.
@@ -47,20 +45,9 @@ class BYOLHead(BaseHead):
         self.projector = mlp(in_channels, hidden, out_dim, layers, out_bias=False)
         self.predictor = mlp(out_dim, hidden, out_dim, 2, out_bias=False)
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
-        """See :class:`BaseHead`; BYOL eq. 2, symmetrized."""
-        assert teacher is not None and teacher_projector is not None
-        group = self.teacher_group
-        with torch.no_grad():
-            targets = self.by_view(teacher_projector, teacher.cls[group], 2)
-        projections = self.by_view(self.projector, student.cls[group], 2)
+    def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
+        """BYOL eq. 2, symmetrized."""
+        assert targets is not None
         predictions = self.by_view(self.predictor, projections.flatten(0, 1), 2)
         with float32_island(predictions.device):
             value = byol_regression(predictions[0], targets[1]) + byol_regression(predictions[1], targets[0])
@@ -71,7 +58,7 @@ class BYOLHead(BaseHead):
 
 
 @MODELS.register_module()
-class SimSiamHead(BaseHead):
+class SimSiamHead(TwoViewHead):
     """The predictor's output of one view points where the other view's projection does, behind a stop-gradient.
 
     Args:
@@ -97,17 +84,9 @@ class SimSiamHead(BaseHead):
         self.projector = mlp(in_channels, hidden, out_dim, layers, out_norm='bn_fixed')
         self.predictor = mlp(out_dim, predictor_hidden, out_dim, 2)
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
-        """See :class:`BaseHead`; SimSiam eq. 4."""
-        z = self.by_view(self.projector, student.cls[self.teacher_group], 2)
-        p = self.by_view(self.predictor, z.flatten(0, 1), 2)
+    def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
+        """SimSiam eq. 4."""
+        z, p = projections, self.by_view(self.predictor, projections.flatten(0, 1), 2)
         with float32_island(p.device):
             value = (negative_cosine(p[0], z[1]) + negative_cosine(p[1], z[0])) / 2
         return {'loss_simsiam': value}, {

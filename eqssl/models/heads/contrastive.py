@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn as nn
 from torch import Tensor
 
-from eqssl.models.heads.base import BaseHead, Batch, HeadInput, Values
+from eqssl.models.heads.base import Batch, TwoViewHead, Values
 from eqssl.models.heads.mlp import mlp
 from eqssl.models.label_noise import wrong_labels
 from eqssl.models.losses import info_nce, nt_xent, supervised_contrastive
@@ -15,7 +14,6 @@ from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island
-from eqssl.utils.progress import Progress
 from eqssl.utils.randomness import uniforms
 
 
@@ -26,7 +24,7 @@ def _positive(name: str, value: float) -> float:
 
 
 @MODELS.register_module()
-class SimCLRHead(BaseHead):
+class SimCLRHead(TwoViewHead):
     """NT-Xent with the negatives of all ranks.
 
     Args:
@@ -69,16 +67,9 @@ class SimCLRHead(BaseHead):
         known = uniforms(views.index, 'known_labels', 1)[:, 0] < self.known_labels
         return torch.where(known, views.label, -1)
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
-        """See :class:`BaseHead`; SimCLR eq. 1."""
-        z = self.by_view(self.projector, student.cls[self.teacher_group], 2)
+    def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
+        """SimCLR eq. 1."""
+        z = projections
         with float32_island(z.device):
             value, top1 = nt_xent(z, self.temperature, self._classes(views))
         monitors = {'agreement': cosine_agreement(*z), 'contrastive_top1': top1, 'embedding_std': spread(z[0])}
@@ -86,7 +77,7 @@ class SimCLRHead(BaseHead):
 
 
 @MODELS.register_module()
-class MoCoV3Head(BaseHead):
+class MoCoV3Head(TwoViewHead):
     """InfoNCE between the predictor's output and the teacher's projections of the other view on all ranks.
 
     Args:
@@ -124,20 +115,10 @@ class MoCoV3Head(BaseHead):
         out_norm = 'bn_fixed' if predictor_norm else 'none'
         self.predictor = mlp(out_dim, hidden, out_dim, predictor_layers, out_norm=out_norm, out_bias=False)
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
-        """See :class:`BaseHead`; MoCo v3 algorithm 1: 2 tau (L(q1, k2) + L(q2, k1))."""
-        assert teacher is not None and teacher_projector is not None
-        group = self.teacher_group
-        with torch.no_grad():
-            keys = self.by_view(teacher_projector, teacher.cls[group], 2)
-        projections = self.by_view(self.projector, student.cls[group], 2)
+    def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
+        """MoCo v3 algorithm 1: 2 tau (L(q1, k2) + L(q2, k1))."""
+        assert targets is not None
+        keys = targets
         queries = self.by_view(self.predictor, projections.flatten(0, 1), 2)
         with float32_island(queries.device):
             one, top1 = info_nce(queries[0], keys[1], self.temperature)
@@ -164,7 +145,7 @@ def noisy_labels(labels: Tensor, index: Tensor, rate: float, classes: int, strea
 
 
 @MODELS.register_module()
-class SupConHead(BaseHead):
+class SupConHead(TwoViewHead):
     """Supervised contrastive learning: all images of a class are positives.
 
     Args:
@@ -206,16 +187,9 @@ class SupConHead(BaseHead):
         self.label_noise, self.num_classes = label_noise, num_classes or 0
         self.projector = mlp(in_channels, hidden or in_channels, out_dim, layers, norm=False)
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
-        """See :class:`BaseHead`; SupCon eq. 2."""
-        z = self.by_view(self.projector, student.cls[self.teacher_group], 2)
+    def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
+        """SupCon eq. 2."""
+        z = projections
         labels = noisy_labels(views.label, views.index, self.label_noise, self.num_classes)
         with float32_island(z.device):
             value = self.scale * supervised_contrastive(z, labels, self.temperature)

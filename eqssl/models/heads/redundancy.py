@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import torch.nn as nn
+from torch import Tensor
 
-from eqssl.models.heads.base import BaseHead, HeadInput, Values
+from eqssl.models.heads.base import TwoViewHead, Values
 from eqssl.models.heads.mlp import mlp
 from eqssl.models.losses import barlow_twins, vicreg_terms
 from eqssl.models.monitors import cosine_agreement, spread
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.precision import float32_island
-from eqssl.utils.progress import Progress
 
 
 @MODELS.register_module()
-class VICRegHead(BaseHead):
+class VICRegHead(TwoViewHead):
     """Invariance, variance and covariance terms on the expander's output.
 
     Args:
@@ -43,16 +42,9 @@ class VICRegHead(BaseHead):
         self.sim_weight, self.std_weight, self.cov_weight = sim_weight, std_weight, cov_weight
         self.projector = mlp(in_channels, hidden, out_dim, layers, out_bias=False)
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
-        """See :class:`BaseHead`; VICReg eq. 6."""
-        z = self.by_view(self.projector, student.cls[self.teacher_group], 2)
+    def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
+        """VICReg eq. 6."""
+        z = projections
         with float32_island(z.device):
             invariance, variance, covariance = vicreg_terms(z[0], z[1])
         losses = {
@@ -64,7 +56,7 @@ class VICRegHead(BaseHead):
 
 
 @MODELS.register_module()
-class BarlowTwinsHead(BaseHead):
+class BarlowTwinsHead(TwoViewHead):
     """The cross-correlation of two views is drawn towards the identity.
 
     Args:
@@ -92,16 +84,9 @@ class BarlowTwinsHead(BaseHead):
         self.redundancy_weight, self.scale = redundancy_weight, scale
         self.projector = mlp(in_channels, hidden, out_dim, layers, out_bias=False)
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
-        """See :class:`BaseHead`; Barlow Twins eq. 1."""
-        z = self.by_view(self.projector, student.cls[self.teacher_group], 2)
+    def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
+        """Barlow Twins eq. 1."""
+        z = projections
         with float32_island(z.device):
             value = self.scale * barlow_twins(z[0], z[1], self.redundancy_weight)
         return {'loss_barlow': value}, {'agreement': cosine_agreement(*z), 'embedding_std': spread(z[0])}
