@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 
-MONITORS = ('teacher_entropy', 'prototype_entropy', 'agreement', 'feature_std')
+MONITORS = ('teacher_entropy', 'prototype_entropy', 'agreement', 'feature_std', 'embedding_std', 'rankme')
 
 
 def read_log(work_dir: str | Path) -> list[dict[str, float]]:
@@ -35,8 +36,42 @@ def draw_curves(log: list[dict[str, float]]) -> np.ndarray:
         axis.grid(alpha=0.25)
     for axis in list(axes.flat)[len(shown) :]:
         axis.axis('off')
+    return _picture(figure)
+
+
+def _picture(figure: Any) -> np.ndarray:
+    """A figure as ``[H, W, 3]`` uint8."""
     figure.tight_layout()
     figure.canvas.draw()
-    image = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
+    image = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
     plt.close(figure)
     return image
+
+
+def draw_comparison(runs: dict[str, list[Path]], measures: dict[str, str]) -> np.ndarray:
+    """Measures of the evaluation hook against iterations: mean over a config's runs, shaded from worst to best.
+
+    Args:
+        runs: name -> work dirs (one per seed) with ``evaluation.jsonl``; those without one are left out.
+        measures: heading -> key.
+
+    Returns:
+        ``[H, W, 3]`` uint8.
+    """
+    figure, axes = plt.subplots(1, len(measures), figsize=(5.2 * len(measures), 3.8), squeeze=False)
+    for axis, (heading, key) in zip(axes[0], measures.items(), strict=True):
+        for name, folders in runs.items():
+            files = [f / 'evaluation.jsonl' for f in folders if (f / 'evaluation.jsonl').is_file()]
+            lines = [[json.loads(line) for line in f.read_text(encoding='utf-8').splitlines()] for f in files]
+            lines = [run for run in lines if run and key in run[0]]
+            if not lines:
+                continue
+            steps = [line['iter'] for line in min(lines, key=len)]
+            values = np.array([[line[key] for line in run[: len(steps)]] for run in lines])
+            (drawn,) = axis.plot(steps, values.mean(0), lw=1.6, label=name)
+            axis.fill_between(steps, values.min(0), values.max(0), alpha=0.15, color=drawn.get_color())
+        axis.set_title(heading, fontsize=11)
+        axis.set_xlabel('iterations')
+        axis.grid(alpha=0.25)
+    axes[0][0].legend(fontsize=7)
+    return _picture(figure)

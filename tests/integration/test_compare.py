@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from tests.conftest import ROOT
 
@@ -23,10 +24,11 @@ train_dataloader = dict(batch_size=16)
 train_cfg = dict(max_iters=2)
 param_scheduler = [dict(type='eqssl.CosineSchedule', param_name='lr', by_epoch=False)]
 evaluation = dict(limits=dict(train=40, test=20))
+default_hooks = dict(evaluation=dict(type='eqssl.EvaluationHook', interval=1, by_epoch=False))
 """
     )
     command = [sys.executable, 'tools/analysis/compare.py', str(config), '--seeds', '0', '1']
-    command += ['--work-dir', str(tmp_path / 'runs')]
+    command += ['--work-dir', str(tmp_path / 'runs'), '--curves', 'knn_top1']
 
     def run():
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -42,3 +44,4 @@ evaluation = dict(limits=dict(train=40, test=20))
     assert results[0] != results[1] and 'minutes' in results[0]
     second = run()
     assert '== tiny' not in second and second.splitlines()[-3:] == first.splitlines()[-3:]
+    assert Image.open(tmp_path / 'runs/curves.png').size[0] > 400

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 
+from eqssl.engine.hooks.log import truncate_log
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
 
@@ -31,6 +32,11 @@ class EvaluationHook(Hook):
     def __init__(self, interval: int = 10, by_epoch: bool = True, tasks: list[str] | None = None) -> None:
         self.interval, self.by_epoch, self.tasks = max(1, interval), by_epoch, tasks
         self.evaluation: Any = None
+
+    def before_train(self, runner: Any) -> None:
+        """Drop results that a resumed run will measure again."""
+        if dist.rank() == 0:
+            truncate_log(Path(runner.work_dir) / 'evaluation.jsonl', runner.iter)
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Evaluate when it is time."""

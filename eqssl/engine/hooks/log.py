@@ -48,7 +48,7 @@ class LogHook(Hook):
         self.start_time, self.start_iter = time.time(), runner.iter
         self.last_time, self.last_iter = self.start_time, runner.iter
         if dist.rank() == 0:
-            _truncate_log(self._file(runner), runner.iter)
+            truncate_log(self._file(runner), runner.iter)
             if self.use_bar:
                 self.bar = ProgressBar.open(runner.iter, runner.max_iters, runner.global_batch)
 
@@ -128,7 +128,7 @@ class LogHook(Hook):
         self.sums, self.count = state['sums'], state['count']
 
 
-def _truncate_log(file: Path, iteration: int) -> None:
+def truncate_log(file: Path, iteration: int) -> None:
     """Keep the lines up to an iteration; a torn last line (crash while writing) goes too."""
     if not file.is_file():
         return

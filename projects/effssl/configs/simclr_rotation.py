@@ -1,0 +1,12 @@
+_base_ = ['simclr.py']
+model = dict(
+    auxiliary=dict(
+        rotation=dict(
+            type='eqssl.RotationTask',
+            weight=1.0,
+            scale=1.0,
+            features='projector',
+            head=dict(type='eqssl.RotationHead', hidden=512),
+        )
+    )
+)

@@ -1,0 +1,12 @@
+_base_ = ['simsiam.py']
+model = dict(
+    auxiliary=dict(
+        rotation=dict(
+            type='eqssl.RotationTask',
+            weight=0.1,
+            scale=1.0,
+            features='projector',
+            head=dict(type='eqssl.RotationHead', hidden=512),
+        )
+    )
+)
