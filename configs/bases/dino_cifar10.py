@@ -1,8 +1,8 @@
-# reproduces: nothing published; DINO (Caron et al. 2021) with Sinkhorn assignments for minutes on a CPU, beside all other base methods
+# reproduces: nothing published; DINO (Caron et al. 2021) with Sinkhorn assignments, for minutes on a CPU
 # cost:       0.57 GFLOP per image; 300 iterations of 128 images
 # command:    python tools/train.py configs/bases/dino_cifar10.py
-# expected:   EXPECTED
-# measured:   MEASURED
+# expected:   kNN above raw pixels (0.327) and the untrained network (0.265 +- 0.018)
+# measured:   kNN top-1 0.329 +- 0.013 (three seeds, CPU; docs/en/user_guides/bases.md)
 _base_ = ['../_base_/bases_resnet.py']
 model = dict(
     head=dict(

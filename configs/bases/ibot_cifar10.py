@@ -1,8 +1,8 @@
-# reproduces: nothing published; iBOT (Zhou et al. 2022), with a ViT for minutes on a CPU, beside all other base methods
+# reproduces: nothing published; iBOT (Zhou et al. 2022), with a ViT, for minutes on a CPU
 # cost:       0.63 GFLOP per image; 300 iterations of 128 images
 # command:    python tools/train.py configs/bases/ibot_cifar10.py
-# expected:   EXPECTED
-# measured:   MEASURED
+# expected:   kNN above raw pixels (0.327) and the untrained network (0.345 +- 0.006)
+# measured:   kNN top-1 0.358 +- 0.002 (two seeds, CPU; docs/en/user_guides/bases.md)
 _base_ = ['../_base_/bases_vit.py']
 model = dict(
     head=dict(

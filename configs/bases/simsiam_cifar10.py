@@ -1,8 +1,8 @@
-# reproduces: nothing published; SimSiam (Chen & He 2021) for minutes on a CPU, beside all other base methods
+# reproduces: nothing published; SimSiam (Chen & He 2021), for minutes on a CPU
 # cost:       0.42 GFLOP per image; 300 iterations of 128 images
 # command:    python tools/train.py configs/bases/simsiam_cifar10.py
-# expected:   EXPECTED
-# measured:   MEASURED
+# expected:   kNN above raw pixels (0.327) and the untrained network (0.265 +- 0.018)
+# measured:   kNN top-1 0.359 +- 0.009 (three seeds, CPU; docs/en/user_guides/bases.md)
 _base_ = ['../_base_/bases_resnet.py']
 model = dict(head=dict(type='eqssl.SimSiamHead', hidden=512, out_dim=512, layers=2, predictor_hidden=128))
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
