@@ -7,6 +7,7 @@ from typing import Any
 import torch.nn as nn
 from mmengine.logging import print_log
 
+from eqssl.models.backbones.conv import take_size_groups
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError
 
@@ -16,6 +17,26 @@ def build(value: Any) -> Any:
     return MODELS.build(value) if isinstance(value, dict) else value
 
 
+def build_backbone(config: Any) -> Any:
+    """A backbone that takes size groups.
+
+    Raises:
+        UserError: its class refuses its options.
+    """
+    _need_config(config, 'backbone')
+    try:
+        return take_size_groups(build(config))
+    except (AssertionError, KeyError, ValueError, TypeError) as error:
+        kind = config.get('type') if isinstance(config, dict) else type(config).__name__
+        reason = str(error) or 'a check of its own failed'
+        raise UserError(f'model.backbone {kind} refuses its options: {type(error).__name__}: {reason}') from error
+
+
+def _need_config(config: Any, name: str) -> None:
+    if not isinstance(config, (dict, nn.Module)):
+        raise UserError(f'model.{name}={config!r} must be a dict with a type')
+
+
 def build_head(config: dict | nn.Module, backbone: Any, neck: Any) -> Any:
     """The head, as wide as the features that it sees; its last columns reserved where the neck splits there.
 
@@ -23,6 +44,7 @@ def build_head(config: dict | nn.Module, backbone: Any, neck: Any) -> Any:
         UserError: the backbone or the head cannot give what head or neck need.
     """
     head: Any = config
+    _need_config(config, 'head')
     if isinstance(config, dict):
         seen = None if neck is None else neck.head_input_channels
         head = MODELS.build({'in_channels': seen or backbone.embed_dims, **config})

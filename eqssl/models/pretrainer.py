@@ -10,9 +10,8 @@ import torch.nn as nn
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from eqssl.models.assembly import active_tasks, build, build_head, check_widths
+from eqssl.models.assembly import active_tasks, build, build_backbone, build_head, check_widths
 from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
-from eqssl.models.backbones.conv import take_size_groups
 from eqssl.models.heads.base import BaseHead, HeadInput
 from eqssl.models.layers import StatisticsGuard, has_batch_norm
 from eqssl.models.monitors import rankme, spread
@@ -52,7 +51,7 @@ class SSLPretrainer(BaseModel):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(build(data_preprocessor or {'type': 'eqssl.ViewAugmenter'}), init_cfg)
-        self.backbone: Any = take_size_groups(build(backbone))
+        self.backbone: Any = build_backbone(backbone)
         self.progress = Progress()
         self.weights, configs = active_tasks(auxiliary or {})
         with own_stream('neck'):

@@ -72,6 +72,10 @@ CASES = {
     'more prototypes than embeddings': (
         head('SwAVHead', prototypes=3000), 'model.head.prototypes=3000 exceed the 128 embeddings .*allow_sparse=True'
     ),
+    'a backbone that refuses its options': (
+        {'model.backbone': {**RESNET, 'out_indices': (9,)}, **head('BYOLHead')}, 'model.backbone mmpretrain.* refuses'
+    ),
+    'a head that is no dict': ({'model.head': 'BYOLHead', **ALONE}, "model.head='BYOLHead' must be a dict"),
     'one prototype': (head('SwAVHead', prototypes=1), 'model.head.prototypes=1'),
     'labels missing': (
         {**head('SupConHead'), **FOLDER, 'data_root': 'IMAGES'}, 'SupConHead needs labels.*with_label=True'
