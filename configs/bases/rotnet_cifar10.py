@@ -5,6 +5,5 @@
 # measured:   kNN top-1 0.382 +- 0.004 (two seeds, CPU; docs/en/user_guides/bases.md)
 _base_ = ['../_base_/bases_resnet.py']
 model = dict(head=dict(type='eqssl.RotNetHead'))
-train_dataloader = dict(dataset=dict(views=dict(views=[dict(
-    group='global', size=32, scale=(0.2, 1.0), jitter=(0.4, 0.4, 0.4, 0.1), jitter_prob=0.8, gray_prob=0.2, blur_prob=0.0
-)])))  # one crop, shown in four rotations
+_crop = dict(group='global', size=32, scale=(0.2, 1.0), jitter=(0.4, 0.4, 0.4, 0.1), jitter_prob=0.8, gray_prob=0.2, blur_prob=0.0)
+train_dataloader = dict(dataset=dict(views=dict(views=[_crop])))  # one crop, shown in four rotations

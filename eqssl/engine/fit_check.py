@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from mmengine.logging import print_log
 
 from eqssl.models.heads import Batch
@@ -16,7 +17,8 @@ def _classes(source: Any) -> int:
     labels = getattr(source, 'labels', None)
     if labels is None:  # a source of the user's: as far as one image tells
         return max(0, source.label(0) + 1)
-    return int(max(labels)) + 1 if len(labels) and min(labels) >= 0 else 0
+    labels = np.asarray(labels)
+    return int(labels.max()) + 1 if len(labels) and labels.min() >= 0 else 0
 
 
 def check_fit(model: Any, dataset: Any, batch_size: int, ranks: int, accumulate: int = 1) -> None:

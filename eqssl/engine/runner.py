@@ -67,7 +67,11 @@ class Runner(MMRunner):
         if kind is not None and self.world_size > 1:
             synchronize(model.to(get_device()))
         self.cfg.pop('sync_bn', None)  # mmengine's own conversion knows GPUs only
-        return super().wrap_model(model_wrapper_cfg, model)
+        try:
+            return super().wrap_model(model_wrapper_cfg, model)
+        finally:
+            if kind is not None:
+                self.cfg['sync_bn'] = kind  # checkpoints store the config
 
     def load_or_resume(self) -> None:
         """Resume or load weights, once."""

@@ -22,6 +22,11 @@ def cosine_agreement(first: Tensor, second: Tensor) -> Tensor:
     return F.cosine_similarity(precise(first), precise(second), dim=-1).mean()
 
 
+def agreement_and_spread(first: Tensor, second: Tensor) -> dict[str, Tensor]:
+    """Monitors of two views' embeddings ``[B, D]``."""
+    return {'agreement': cosine_agreement(first, second), 'embedding_std': spread(first)}
+
+
 @torch.no_grad()
 def prototype_monitors(student: Tensor, targets: Tensor) -> dict[str, Tensor]:
     """How prototypes are used.

@@ -11,6 +11,8 @@ from eqssl.structures import Tokens
 
 
 def _cat(parts: list[Tokens]) -> Tokens:
+    if len(parts) == 1:
+        return parts[0]
     blocks = {k: torch.cat([t.blocks[k] for t in parts]) for k in parts[0].blocks}
     return Tokens(torch.cat([t.cls for t in parts]), torch.cat([t.patch for t in parts]), blocks)
 

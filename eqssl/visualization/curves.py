@@ -29,12 +29,12 @@ def draw_curves(log: list[dict[str, float]]) -> np.ndarray:
     columns = 4
     rows = -(-len(shown) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(3.2 * columns, 2.3 * rows), squeeze=False)
-    for axis, key in zip(axes.flat, shown, strict=False):
+    for axis, key in zip(axes.flat[: len(shown)], shown, strict=True):
         axis.plot(steps, [line[key] for line in log], color='#2b6cb0' if key in losses else '#2f855a', lw=1.4)
         axis.set_title(key, fontsize=10)
         axis.tick_params(labelsize=8)
         axis.grid(alpha=0.25)
-    for axis in list(axes.flat)[len(shown) :]:
+    for axis in axes.flat[len(shown) :]:
         axis.axis('off')
     return _picture(figure)
 

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.usefixtures('registered')
 def watched(hook, shape=(3,)):
     model = nn.Module()
     model.weight = nn.Parameter(torch.zeros(shape))
-    run = SimpleNamespace(bare_model=model, optim_wrapper=SimpleNamespace(observers=[]), monitors={})
+    wrapper = SimpleNamespace(observers=[], finite=torch.tensor(True))
+    run = SimpleNamespace(bare_model=model, optim_wrapper=wrapper, monitors={})
     hook.before_train(run)
     return model.weight, run
 
@@ -36,7 +37,7 @@ def test_gradient_snr_equals_the_loop_over_moving_averages():
     for g in gradients:
         weight.grad = g.clone()
         for observe in run.optim_wrapper.observers:
-            observe([weight.grad])
+            observe()
     ratios = []
     for column in gradients.T.tolist():
         mean = square = 0.0

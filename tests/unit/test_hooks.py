@@ -60,7 +60,7 @@ def log_runner(tmp_path, maximum=4):
     )  # fmt: skip
     return runner(
         tmp_path, iter=0, max_iters=maximum, global_batch=4, optim_wrapper=wrapper,
-        bare_model=SimpleNamespace(costly_monitors=lambda: {'rankme': 3.0}),
+        bare_model=SimpleNamespace(costly_monitors=lambda: {'rankme': 3.0}), monitors={},
         train_loop=SimpleNamespace(iters_per_epoch=2), visualizer=SimpleNamespace(add_scalars=lambda *a, **k: None),
     )  # fmt: skip
 

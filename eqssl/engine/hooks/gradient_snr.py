@@ -34,7 +34,7 @@ class GradientSNRHook(Hook):
         self.momentum, self.squared, self.prefix = momentum, squared, prefix
         self.mean: list[Tensor] = []
         self.square: list[Tensor] = []
-        self.steps = 0
+        self.steps: Tensor = torch.zeros(())
 
     def before_train(self, runner: Any) -> None:
         """Watch the gradients."""
@@ -42,41 +42,47 @@ class GradientSNRHook(Hook):
         self.watched = [p for n, p in named if n.startswith(self.prefix)]
         if not self.watched:
             raise UserError(f"GradientSNRHook: no trainable parameter starts with prefix='{self.prefix}'")
+        device = self.watched[0].device
         if not self.mean:
             self.mean = [torch.zeros_like(p) for p in self.watched]
             self.square = [torch.zeros_like(p) for p in self.watched]
         else:  # resumed
-            devices = [p.device for p in self.watched]
-            self.mean = [t.to(d) for t, d in zip(self.mean, devices, strict=True)]
-            self.square = [t.to(d) for t, d in zip(self.square, devices, strict=True)]
-        runner.optim_wrapper.observers.append(lambda _: self.observe())
+            self.mean, self.square = [t.to(device) for t in self.mean], [t.to(device) for t in self.square]
+        self.steps = self.steps.to(device)
+        self.wrapper = runner.optim_wrapper
+        self.wrapper.observers.append(self.observe)
         runner.monitors['gradient_snr'] = self.measure
 
     @torch.no_grad()
     def observe(self) -> None:
-        """Add the present gradients to the averages; one that is not finite counts as 0."""
+        """Add the present gradients to the averages; a step that is skipped as non-finite changes nothing."""
         grads = [torch.zeros_like(p) if p.grad is None else p.grad.nan_to_num(0.0, 0.0, 0.0) for p in self.watched]
-        torch._foreach_lerp_(self.mean, grads, 1 - self.momentum)
-        torch._foreach_lerp_(self.square, torch._foreach_mul(grads, grads), 1 - self.momentum)
-        self.steps += 1
+        share = self.wrapper.finite.to(self.steps.dtype)
+        for average, new in ((self.mean, grads), (self.square, torch._foreach_mul(grads, grads))):
+            change = torch._foreach_sub(new, average)
+            torch._foreach_mul_(change, share * (1 - self.momentum))
+            torch._foreach_add_(average, change)
+        self.steps += share
 
     @torch.no_grad()
     def measure(self) -> float:
-        """The ratio, averaged over all watched numbers; NaN before the second step."""
-        if self.steps < 2:
-            return float('nan')
+        """The ratio, averaged over all watched numbers, in one read; NaN before the second step."""
         correction = 1 - self.momentum**self.steps
-        total, count = torch.zeros((), dtype=torch.float64), 0
+        sums = []
         for mean, square in zip(self.mean, self.square, strict=True):
             m, s = mean / correction, square / correction
             variance = (s - m.square()).clamp(min=1e-20)
-            total += (m.square() if self.squared else m.abs()).div(variance).sum(dtype=torch.float64).cpu()
-            count += m.numel()
-        return float(total / count)
+            sums.append((m.square() if self.squared else m.abs()).div(variance).sum(dtype=torch.float64))
+        ratio = torch.stack(sums).sum() / sum(m.numel() for m in self.mean)
+        return float(torch.where(self.steps < 2, torch.nan, ratio))
 
     def state_dict(self) -> dict[str, Any]:
         """The averages."""
-        return {'mean': [t.cpu() for t in self.mean], 'square': [t.cpu() for t in self.square], 'steps': self.steps}
+        return {
+            'mean': [t.cpu() for t in self.mean],
+            'square': [t.cpu() for t in self.square],
+            'steps': self.steps.cpu(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`."""

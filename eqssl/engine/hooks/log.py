@@ -73,7 +73,7 @@ class LogHook(Hook):
         assert self.sums is not None
         wrapper = runner.optim_wrapper
         extra = runner.bare_model.costly_monitors()
-        extra.update({name: measure() for name, measure in getattr(runner, 'monitors', {}).items()})
+        extra.update({name: measure() for name, measure in runner.monitors.items()})
         step = torch.cat([self.sums / self.count, self.sums.new_tensor(list(extra.values()))])
         means = dist.all_reduce_sum(step) / dist.world_size()
         values = torch.cat([means, wrapper.nonfinite_steps[None], wrapper.nonfinite_run[None]]).tolist()

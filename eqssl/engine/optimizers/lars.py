@@ -53,10 +53,10 @@ class LARS(Optimizer):
         return loss
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        skip = None if self.found_inf is None else self.found_inf.bool()
-        grads: list[Tensor] = [p.grad for p in params]  # type: ignore[misc]
-        if skip is not None:  # 0 * NaN is NaN, so a factor cannot take it out
-            grads = [torch.where(skip, 0.0, g) for g in grads]
+        found = torch.zeros((), device=params[0].device) if self.found_inf is None else self.found_inf
+        keep = 1.0 - found.float()
+        # 0 * NaN is NaN, so a factor alone cannot take a bad gradient out
+        grads: list[Tensor] = [torch.where(keep > 0, p.grad, 0.0) for p in params]  # type: ignore[arg-type]
         step = list(torch._foreach_add(grads, params, alpha=group['weight_decay']))
         if group['adapt']:
             weight_norms, step_norms = torch._foreach_norm(params), torch._foreach_norm(step)
@@ -64,12 +64,6 @@ class LARS(Optimizer):
             ratio = torch.where((weights > 0) & (steps > 0), group['eta'] * weights / steps, 1.0)
             torch._foreach_mul_(step, list(ratio.unbind()))
         velocity = [self._velocity(p) for p in params]
-        if skip is None:
-            torch._foreach_mul_(velocity, group['momentum'])
-            torch._foreach_add_(velocity, step)
-            torch._foreach_add_(params, velocity, alpha=-group['lr'])
-            return
-        keep = 1.0 - skip.float()
         torch._foreach_mul_(step, keep)
         torch._foreach_mul_(velocity, group['momentum'] * keep + (1 - keep))
         torch._foreach_add_(velocity, step)

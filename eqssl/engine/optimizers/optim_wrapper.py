@@ -59,7 +59,7 @@ class OptimWrapper(MMOptimWrapper):
         self.device = optimizer.param_groups[0]['params'][0].device
         self.scaler = torch.amp.GradScaler(self.device.type) if precision == 'fp16' else None
         self.frozen: list[nn.Parameter] = []
-        self.observers: list[Callable[[list[Tensor]], None]] = []  # see every step's gradients, before clipping
+        self.observers: list[Callable[[], None]] = []  # called with every step's gradients in place, before clipping
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.grad_norm = torch.zeros((), device=self.device)
         self.nonfinite_steps = torch.zeros((), device=self.device)
@@ -89,13 +89,18 @@ class OptimWrapper(MMOptimWrapper):
         return [p.grad for g in self.optimizer.param_groups for p in g['params'] if p.grad is not None]
 
     @torch.no_grad()
-    def _check_and_clip(self, grads: list[Tensor]) -> None:
-        """Gradient norm, finite flag, clipping; all on the device."""
+    def _check(self, grads: list[Tensor]) -> Tensor:
+        """Gradient norm and finite flag, on the device; returns each gradient's norm."""
         norms = torch.stack(torch._foreach_norm(grads))
         self.grad_norm = torch.linalg.vector_norm(norms)
         self.finite = torch.isfinite(self.grad_norm)
         self.nonfinite_steps += ~self.finite
         self.nonfinite_run = torch.where(self.finite, torch.zeros_like(self.nonfinite_run), self.nonfinite_run + 1)
+        return norms
+
+    @torch.no_grad()
+    def _clip(self, grads: list[Tensor], norms: Tensor) -> None:
+        """Clipping, on the device."""
         if self.clip is None:
             return
         if self.clip.get('per_parameter', False):
@@ -109,9 +114,10 @@ class OptimWrapper(MMOptimWrapper):
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         grads = self._gradients()
+        norms = self._check(grads)
         for observe in self.observers:
-            observe(grads)
-        self._check_and_clip(grads)
+            observe()
+        self._clip(grads, norms)
         optimizer: Any = self.optimizer
         optimizer.found_inf = (~self.finite).float()
         optimizer.grad_scale = None

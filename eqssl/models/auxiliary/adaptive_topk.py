@@ -57,10 +57,10 @@ class AdaptiveTopK(AuxiliaryTask):
     ) -> None:
         super().__init__()
         if not 0 < share <= 1:
-            raise UserError(f'auxiliary top-k: share={share} of the batch is not in (0, 1]: k cannot exceed the batch')
+            raise UserError(f'share={share} of the batch is not in (0, 1]: k cannot exceed the batch')
         if not 0 < scale[0] <= scale[1] <= 1 or rounds < 0 or not 0 <= magnitude <= 10:
             raise UserError(
-                f'auxiliary top-k: scale={tuple(scale)} must lie in (0, 1], rounds={rounds} be at least 0, '
+                f'scale={tuple(scale)} must lie in (0, 1], rounds={rounds} be at least 0, '
                 f'magnitude={magnitude} lie in [0, 10]'
             )
         self.share, self.scale, self.rounds, self.magnitude = share, tuple(scale), rounds, magnitude
@@ -88,16 +88,14 @@ class AdaptiveTopK(AuxiliaryTask):
     def loss(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
         """1 - cosine of strong views and targets; monitored: the similarities and the share that was rescued."""
         views = step.views
-        if views.num_views.get(self.group, 0) < 2:
-            raise UserError(f"model.auxiliary.{self.name} needs two crops in group '{self.group}'; add one to views")
+        self.need_two_crops(views, self.group)
         if self.count(views.batch_size) < self.smallest:
             raise UserError(
                 f'model.auxiliary.{self.name}.share={self.share} of {views.batch_size} images is one, too few for '
                 'batch norm; raise share or train_dataloader.batch_size'
             )
-        embedded = step.embed(self.group)
-        with torch.no_grad(), float32_island(embedded.device):
-            first, second = embedded.detach().split(views.batch_size)[:2]
+        with torch.no_grad(), float32_island(views.key.device):
+            first, second = step.embed(self.group).split(views.batch_size)[:2]
             chosen, similarity = most_similar(first, second, self.count(views.batch_size))
         monitors = {
             'similarity': similarity.mean(),
@@ -108,7 +106,7 @@ class AdaptiveTopK(AuxiliaryTask):
             'rescued': torch.full_like(similarity.mean(), self.strength * len(chosen) / views.batch_size),
         }
         if self.strength == 0:  # the same on every rank: a function of the iteration
-            return 0 * embedded.sum(), monitors
+            return similarity.new_zeros(()), monitors
         strong = self._strong(views, chosen)
         output = step.encode(self.normalize(strong))
         target = step.target()[: views.batch_size][chosen]

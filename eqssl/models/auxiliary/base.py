@@ -12,7 +12,6 @@ from torch import Tensor
 from eqssl.registry import MODELS
 from eqssl.structures import Tokens, Views
 from eqssl.utils.errors import UserError
-from eqssl.utils.progress import Progress
 
 
 @dataclass
@@ -26,7 +25,6 @@ class Step:
         embed: size group -> the base method's embeddings (of its invariant features) ``[V * B, E]``.
         encode: more normalized images ``[n, 3, S, S]`` -> the student's embeddings ``[n, E]``, in their own pass.
         target: the embeddings ``[V * B, E]`` of the head's group without gradient: the teacher's, or the student's own.
-        progress: of the run.
     """
 
     views: Views
@@ -35,7 +33,6 @@ class Step:
     embed: Callable[[str], Tensor]
     encode: Callable[[Tensor], Tensor]
     target: Callable[[], Tensor]
-    progress: Progress
 
 
 @dataclass
@@ -96,6 +93,15 @@ class AuxiliaryTask(nn.Module):
     def setup(self, name: str, info: ModelInfo) -> None:
         """Build what depends on the model; ``name`` is the key under ``model.auxiliary``."""
         self.name = name
+
+    def need_two_crops(self, views: Views, group: str) -> None:
+        """Raise a UserError where a size group has fewer than two crops."""
+        found = views.num_views.get(group, 0)
+        if found < 2:
+            raise UserError(
+                f"model.auxiliary.{self.name} needs two crops in group '{group}', found {found}; add one to "
+                'train_dataloader.dataset.views.views'
+            )
 
     def transform_views(self, views: Views) -> None:
         """Change or add views, in [0, 1], before normalization; write targets (normalized later) and parameters."""

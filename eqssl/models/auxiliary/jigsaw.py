@@ -11,8 +11,8 @@ from torch import Tensor
 
 from eqssl.augment.permutations import hamming_permutations
 from eqssl.augment.photometric import to_gray
+from eqssl.augment.resize import resized
 from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
-from eqssl.models.auxiliary.rotation import resized
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
@@ -76,13 +76,11 @@ class JigsawTask(AuxiliaryTask):
     ) -> None:
         super().__init__()
         if cells not in (2, 3):
-            raise UserError(f'auxiliary jigsaw: cells={cells} must be 2 or 3')
+            raise UserError(f'cells={cells} must be 2 or 3')
         if not 2 <= permutations <= math.factorial(cells * cells):
-            raise UserError(
-                f'auxiliary jigsaw: permutations={permutations} must lie in [2, {math.factorial(cells * cells)}]'
-            )
+            raise UserError(f'permutations={permutations} must lie in [2, {math.factorial(cells * cells)}]')
         if not 0 < scale <= 1 or not 0 <= gray_prob <= 1:
-            raise UserError(f'auxiliary jigsaw: scale={scale} must lie in (0, 1], gray_prob={gray_prob} in [0, 1]')
+            raise UserError(f'scale={scale} must lie in (0, 1], gray_prob={gray_prob} in [0, 1]')
         self.group, self.cells, self.patch, self.scale = group, cells, patch, scale
         self.hidden, self.gray_prob, self.count = hidden, gray_prob, permutations
         self.groups = () if group == 'global' else (group,)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from eqssl.augment.resize import resized
 from eqssl.augment.rotations import rotate_by_label
 from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
 from eqssl.models.auxiliary.branch import partial_copy
@@ -14,13 +14,6 @@ from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.randomness import uniforms
-
-
-def resized(images: Tensor, size: int) -> Tensor:
-    """``[n, C, S, S]`` to ``[n, C, size, size]``, antialiased; the images themselves where nothing changes."""
-    if images.shape[-1] == size:
-        return images
-    return F.interpolate(images, size=(size, size), mode='bilinear', antialias=True, align_corners=False)
 
 
 @MODELS.register_module()
@@ -60,15 +53,15 @@ class RotationTask(AuxiliaryTask):
     ) -> None:
         super().__init__()
         if angles < 2:
-            raise UserError(f'auxiliary rotation: angles={angles} must be at least 2')
+            raise UserError(f'angles={angles} must be at least 2')
         if not 0 < scale <= 1:
-            raise UserError(f'auxiliary rotation: scale={scale} is not in (0, 1]')
+            raise UserError(f'scale={scale} is not in (0, 1]')
         if features not in ('projector', 'backbone'):
-            raise UserError(f"auxiliary rotation: features='{features}' is neither 'projector' nor 'backbone'")
+            raise UserError(f"features='{features}' is neither 'projector' nor 'backbone'")
         if shared_stages is not None and features != 'backbone':
-            raise UserError("auxiliary rotation: shared_stages needs features='backbone'")
+            raise UserError("shared_stages needs features='backbone'")
         if not 0 <= label_noise <= 1:
-            raise UserError(f'auxiliary rotation: label_noise={label_noise} is not a share in [0, 1]')
+            raise UserError(f'label_noise={label_noise} is not a share in [0, 1]')
         self.head_cfg, self.angles, self.group, self.scale = head, angles, group, scale
         self.every_angle = group != 'global' if every_angle is None else every_angle
         self.features, self.shared_stages = features, shared_stages
@@ -123,7 +116,7 @@ class RotationTask(AuxiliaryTask):
         else:
             views.targets[self.name] = turned
             if self.groups:
-                del views.crops[self.group]
+                del views.crops[self.group], views.num_views[self.group]
 
     def _noisy(self, views: Views, labels: Tensor) -> Tensor:
         if self.label_noise == 0:

@@ -86,10 +86,11 @@ class SimSiamHead(TwoViewHead):
 
     def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
         """SimSiam eq. 4."""
-        z, p = projections, self.by_view(self.predictor, projections.flatten(0, 1), 2)
-        with float32_island(p.device):
-            value = (negative_cosine(p[0], z[1]) + negative_cosine(p[1], z[0])) / 2
-        return {'loss_simsiam': value}, {
-            'agreement': cosine_agreement(p[0], z[1]),
-            'embedding_std': spread(z[0]),
+        predictions = self.by_view(self.predictor, projections.flatten(0, 1), 2)
+        with float32_island(predictions.device):
+            one = negative_cosine(predictions[0], projections[1])
+            two = negative_cosine(predictions[1], projections[0])
+        return {'loss_simsiam': (one + two) / 2}, {
+            'agreement': cosine_agreement(predictions[0], projections[1]),
+            'embedding_std': spread(projections[0]),
         }

@@ -9,7 +9,7 @@ from eqssl.models.heads.base import Batch, TwoViewHead, Values
 from eqssl.models.heads.mlp import mlp
 from eqssl.models.label_noise import wrong_labels
 from eqssl.models.losses import info_nce, nt_xent, supervised_contrastive
-from eqssl.models.monitors import cosine_agreement, spread
+from eqssl.models.monitors import agreement_and_spread, cosine_agreement, spread
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
@@ -69,10 +69,9 @@ class SimCLRHead(TwoViewHead):
 
     def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
         """SimCLR eq. 1."""
-        z = projections
-        with float32_island(z.device):
-            value, top1 = nt_xent(z, self.temperature, self._classes(views))
-        monitors = {'agreement': cosine_agreement(*z), 'contrastive_top1': top1, 'embedding_std': spread(z[0])}
+        with float32_island(projections.device):
+            value, top1 = nt_xent(projections, self.temperature, self._classes(views))
+        monitors = {'contrastive_top1': top1, **agreement_and_spread(*projections)}
         return {'loss_simclr': value}, monitors
 
 
@@ -118,13 +117,12 @@ class MoCoV3Head(TwoViewHead):
     def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
         """MoCo v3 algorithm 1: 2 tau (L(q1, k2) + L(q2, k1))."""
         assert targets is not None
-        keys = targets
         queries = self.by_view(self.predictor, projections.flatten(0, 1), 2)
         with float32_island(queries.device):
-            one, top1 = info_nce(queries[0], keys[1], self.temperature)
-            two, _ = info_nce(queries[1], keys[0], self.temperature)
+            one, top1 = info_nce(queries[0], targets[1], self.temperature)
+            two, _ = info_nce(queries[1], targets[0], self.temperature)
         monitors = {
-            'agreement': cosine_agreement(queries[0], keys[1]),
+            'agreement': cosine_agreement(queries[0], targets[1]),
             'contrastive_top1': top1,
             'embedding_std': spread(projections[0]),
         }
@@ -189,11 +187,10 @@ class SupConHead(TwoViewHead):
 
     def compare(self, projections: Tensor, targets: Tensor | None, views: Views) -> tuple[Values, Values]:
         """SupCon eq. 2."""
-        z = projections
         labels = noisy_labels(views.label, views.index, self.label_noise, self.num_classes)
-        with float32_island(z.device):
-            value = self.scale * supervised_contrastive(z, labels, self.temperature)
-        return {'loss_supcon': value}, {'agreement': cosine_agreement(*z), 'embedding_std': spread(z[0])}
+        with float32_island(projections.device):
+            value = self.scale * supervised_contrastive(projections, labels, self.temperature)
+        return {'loss_supcon': value}, agreement_and_spread(*projections)
 
     def check_data(self, batch: Batch) -> None:
         """See :class:`BaseHead`; label noise must know every class."""

@@ -79,19 +79,22 @@ class StatisticsGuard:
 
     def __init__(self) -> None:
         self._live: list[Tensor] | None = None
-        self._saved: list[Tensor] | None = None
+        self._saved: list[Tensor] = []
+        self._armed = False
 
     def before_forward(self, model: nn.Module) -> None:
         """Remember the statistics, once per optimizer step."""
         if self._live is None:
             norms: list[Any] = [m for m in model.modules() if isinstance(m, _BatchNorm)]
             self._live = [b for m in norms for b in m.buffers(recurse=False)]
-        if self._saved is None:
-            self._saved = [b.clone() for b in self._live]
+            self._saved = [torch.empty_like(b) for b in self._live]
+        if not self._armed and self._live:
+            torch._foreach_copy_(self._saved, self._live)
+        self._armed = True
 
     def after_step(self, finite: Tensor | None) -> None:
         """Keep the new ones where ``finite`` (a device bool; None is True), else the old ones."""
-        if finite is not None and self._live is not None and self._saved is not None:
-            for live, saved in zip(self._live, self._saved, strict=True):
+        if finite is not None and self._armed:
+            for live, saved in zip(self._live or (), self._saved, strict=True):
                 live.copy_(torch.where(finite, live, saved))
-        self._saved = None
+        self._armed = False
