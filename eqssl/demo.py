@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,10 @@ from PIL import Image
 
 from eqssl.engine.checkpoint_store import list_checkpoints
 from eqssl.engine.front_door import open_front_door
+from eqssl.engine.training_process import parse_options, train_process
 from eqssl.evaluation import Evaluation
 from eqssl.evaluation.command import load_model
 from eqssl.registry import DATASETS
-from eqssl.utils.errors import UserError
 from eqssl.utils.tables import format_table, write_json
 from eqssl.visualization import Report
 from eqssl.visualization.curves import draw_curves, read_log
@@ -33,21 +31,6 @@ Results = dict[str, dict[str, float]]
 def config_path(name: str, data: str) -> Path:
     """``configs/demo/<name>_<data>.py``."""
     return ROOT / 'configs' / 'demo' / f'{name}_{data}.py'
-
-
-def train(config: Path, work_dir: Path, seed: int, options: list[str]) -> Path:
-    """Run tools/train.py from scratch and return the last checkpoint.
-
-    Raises:
-        UserError: the run failed (its own message stands above).
-    """
-    for old in [*list_checkpoints(work_dir), work_dir / 'log.jsonl']:
-        old.unlink(missing_ok=True)
-    command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config), '--work-dir', str(work_dir)]
-    command += ['--cfg-options', f'randomness.seed={seed}', *options]
-    if subprocess.run(command, check=False).returncode:
-        raise UserError(f'training failed; the command was: {" ".join(command)}')
-    return list_checkpoints(work_dir)[-1]
 
 
 def evaluate(config: Path, checkpoint: Path, seed: int, options: dict[str, Any], controls: bool) -> Results:
@@ -134,15 +117,16 @@ def run(data: str, seed: int, train_base: bool, store: bool, options: list[str])
     start = time.time()
     config, work_dir = config_path('ibot_recon', data), Path('work_dirs') / f'demo_{data}_seed{seed}'
     print(f'== training iBOT + intermediate reconstruction on {data} ({config.name})', flush=True)
-    checkpoint = train(config, work_dir, seed, options)
-    merged: dict[str, Any] = dict(option.split('=', 1) for option in options)
+    checkpoint = train_process(config, work_dir, [f'randomness.seed={seed}', *options])
+    merged = parse_options(options)
     print('== evaluating beside raw pixels and random initialization', flush=True)
     results = evaluate(config, checkpoint, seed, merged, controls=True)
     base = None if train_base else stored_base(data, seed)
     if base is None:
         base_config, base_dir = config_path('ibot', data), Path('work_dirs') / f'demo_{data}_seed{seed}_base'
         print(f'== training iBOT alone for the same steps ({base_config.name})', flush=True)
-        base = evaluate(base_config, train(base_config, base_dir, seed, options), seed, merged, False)['trained']
+        checkpoint = train_process(base_config, base_dir, [f'randomness.seed={seed}', *options])
+        base = evaluate(base_config, checkpoint, seed, merged, False)['trained']
         if store:
             store_base(data, seed, base)
         label = 'iBOT alone'

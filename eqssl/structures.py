@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 
@@ -75,3 +76,9 @@ class Views:
         """One view of a size group, ``[B, 3, S, S]``."""
         start = number * self.batch_size
         return self.crops[group][start : start + self.batch_size]
+
+    def replace_view(self, group: str, number: int, images: Tensor) -> None:
+        """Put ``[B, 3, S, S]`` in the place of one view of a size group."""
+        crops = list(self.crops[group].split(self.batch_size))
+        crops[number] = images
+        self.crops[group] = torch.cat(crops)

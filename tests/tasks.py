@@ -31,7 +31,7 @@ TASKS = {
     'augself': (dict(type='eqssl.AugSelfTask', fields=('crop', 'flip', 'color', 'blur'), hidden=16), 0),
     'equimod': (dict(type='eqssl.EquiModTask', hidden=16, out_dim=8, condition_dims=8), 0),
 }  # fmt: skip
-NECK = dict(type='eqssl.SplitNeck', in_channels=32, out_channels=36, equi_dims=16)
+NECK = dict(type='eqssl.SplitNeck', out_channels=36, equi_dims=16)
 
 
 def with_tasks(base: str, *names: str, weight: float = 1.0) -> dict[str, Any]:

@@ -8,6 +8,6 @@ _base_ = [
 ]
 default_hooks = dict(checkpoint=dict(interval=150, by_epoch=False), logger=dict(interval=50))
 train_dataloader = dict(
-    dataset=dict(mask=dict(type='eqssl.PatchMask', grid=8, ratio=(0.0, 0.3), variance=(0.0, 0.2)))
+    dataset=dict(mask=dict(type='eqssl.PatchMask', ratio=(0.0, 0.3), variance=(0.0, 0.2)))
 )
 evaluation = dict(tasks=dict(knn=dict(part='all')))  # CLS alone is slow to learn; CLS and pooled patches

@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 
 from eqssl.datasets.fetch import CIFAR10, CIFAR100, fetch_cifar
 from eqssl.datasets.multicrop import ViewSpec
-from eqssl.utils.config_check import check_keys
+from eqssl.utils.config_check import check_keys, refuse_repeated_keys
 from eqssl.utils.errors import UserError
 from eqssl.utils.meta import without_memory
 
@@ -36,6 +36,7 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
         raise UserError(f"config '{path}' is not a .py file")
     try:
         cfg = Config.fromfile(path)
+        refuse_repeated_keys(Path(path))
     except UserError:
         raise
     except Exception as error:  # whatever a config file raises is the config's fault
@@ -109,7 +110,7 @@ def complete(cfg: Config) -> None:
 
 
 def fit_views_to_model(cfg: Config) -> None:
-    """Keys of data and model that must agree.
+    """Keys of data and model that must agree; those that are left out follow from the others.
 
     Raises:
         UserError: a blur larger than the preprocessor's kernel, or a mask grid that is not the backbone's.
@@ -129,7 +130,7 @@ def fit_views_to_model(cfg: Config) -> None:
     if mask is None or patch is None:
         return
     size = next((s.size for s in specs if s.group == dataset.get('mask_group', 'global')), None)
-    if size is not None and mask.get('grid') != size // patch:
+    if size is not None and mask.setdefault('grid', size // patch) != size // patch:
         raise UserError(
             f'train_dataloader.dataset.mask.grid={mask.get("grid")}, but crops of {size} px have {size // patch} '
             f'patches of {patch} px a side; set it to {size // patch}'

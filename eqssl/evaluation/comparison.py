@@ -4,51 +4,110 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from eqssl.engine.checkpoint_store import list_checkpoints
+from mmengine.config import Config
+
 from eqssl.engine.front_door import open_front_door
-from eqssl.evaluation.command import load_model
+from eqssl.engine.training_process import parse_options, train_process
 from eqssl.evaluation.evaluator import Evaluation
 from eqssl.evaluation.summary import mean_and_spread
 from eqssl.utils.errors import UserError
 from eqssl.utils.tables import write_json
 
-ROOT = Path(__file__).resolve().parents[2]
 Measures = dict[str, float]
 
 
-def run_once(config: Path, seed: int, folder: Path, options: list[str]) -> Measures:
-    """Train (or continue, or skip) one run and evaluate its last checkpoint.
+class Comparison:
+    """Runs of several configs in one folder, one sub-folder per config and seed.
+
+    Each run is a process of tools/train.py with :class:`~eqssl.engine.EvaluationHook`; a finished run is not repeated,
+    an unfinished one continues. ``run.json`` names the config that a run was started with, so that results of two
+    different settings never stand in one table.
 
     Args:
-        config: a config with the key ``evaluation``.
-        seed: of the run.
-        folder: gets ``<config>_seed<seed>/`` with log, checkpoints and ``results.json``.
-        options: of ``--cfg-options``.
-
-    Returns:
-        what the tasks measured, and ``minutes`` of training.
-
-    Raises:
-        UserError: the training failed (its message stands above).
+        folder: of all runs.
+        options: ``--cfg-options`` of all runs.
+        interval: iterations between evaluations; 0 evaluates at the end only.
     """
-    work_dir = folder / f'{config.stem}_seed{seed}'
-    if (work_dir / 'results.json').is_file():
-        return json.loads((work_dir / 'results.json').read_text())
-    print(f'== {config.stem}, seed {seed}', flush=True)
-    command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config), '--work-dir', str(work_dir), '--resume']
-    if subprocess.run([*command, '--cfg-options', f'randomness.seed={seed}', *options], check=False).returncode:
-        raise UserError(f'training failed; the command was: {" ".join(command)}')
-    cfg = open_front_door(str(config), {'randomness.seed': seed})
-    model = load_model(cfg, str(list_checkpoints(work_dir)[-1]))
-    minutes = trained_minutes(work_dir / 'log.jsonl', cfg.train_dataloader.batch_size)
-    result = {**Evaluation(**cfg.evaluation).run(model), 'minutes': minutes}
-    write_json(work_dir / 'results.json', result)
-    return result
+
+    def __init__(self, folder: Path, options: list[str], interval: int = 0) -> None:
+        hook = {'type': 'eqssl.EvaluationHook', 'interval': interval, 'by_epoch': False}
+        self.folder = folder
+        self.options = [*options, *(f'default_hooks.evaluation.{key}={value}' for key, value in hook.items())]
+
+    def work_dir(self, config: Path, seed: int) -> Path:
+        """Of one run."""
+        return self.folder / f'{config.stem}_seed{seed}'
+
+    def config(self, config: Path, seed: int) -> Config:
+        """What a run is trained with."""
+        return open_front_door(str(config), parse_options(self._options(seed)))
+
+    def _options(self, seed: int) -> list[str]:
+        return [*self.options, f'randomness.seed={seed}']
+
+    def run(self, config: Path, seed: int) -> Measures:
+        """Train (or continue, or skip) one run.
+
+        Returns:
+            what the evaluation measured after the last iteration, and ``minutes`` of training.
+
+        Raises:
+            UserError: the training failed, or the folder holds a run of another config.
+        """
+        cfg, folder = self.config(config, seed), self.work_dir(config, seed)
+        if cfg.get('evaluation') is None:
+            raise UserError(f"config '{config}' has no key evaluation; a comparison needs one")
+        mark = fingerprint(cfg)
+        stored = json.loads((folder / 'run.json').read_text()) if (folder / 'run.json').is_file() else {}
+        if stored and stored['config'] != mark:
+            raise UserError(f"'{folder}' holds a run with other settings; delete it or choose another --work-dir")
+        if 'measures' in stored:
+            return stored['measures']
+        write_json(folder / 'run.json', {'config': mark})
+        print(f'== {config.stem}, seed {seed}', flush=True)
+        train_process(config, folder, self._options(seed), resume=True)
+        measures = json.loads((folder / 'evaluation.jsonl').read_text(encoding='utf-8').splitlines()[-1])
+        measures['minutes'] = trained_minutes(folder / 'log.jsonl', cfg.train_dataloader.batch_size)
+        write_json(folder / 'run.json', {'config': mark, 'measures': measures})
+        return measures
+
+    def controls(self, config: Path, seed: int) -> dict[str, Any]:
+        """Raw pixels and the untrained network under a config's evaluation; once per backbone and seed."""
+        cfg = self.config(config, seed)
+        mark = fingerprint([cfg.model.backbone, cfg.evaluation, seed])
+        file = self.folder / f'controls_{mark}.json'
+        if not file.is_file():
+            found = Evaluation(**cfg.evaluation).controls(cfg.model, seed)
+            write_json(file, {**found, 'backbone': cfg.model.backbone.type.rpartition('.')[2]})
+        return json.loads(file.read_text())
+
+    def table(self, configs: list[Path], seeds: list[int], measures: dict[str, str]) -> list[dict[str, Any]]:
+        """All runs, then one row per control and per config with mean and spread over seeds.
+
+        Args:
+            configs: config files.
+            seeds: of the runs.
+            measures: heading -> key of the evaluation's result.
+        """
+        trained: dict[str, list[Measures]] = {c.stem: [] for c in configs}
+        untrained: dict[str, dict[int, Measures]] = {}
+        for seed in seeds:  # seed by seed: an interrupted comparison has all methods
+            for config in configs:
+                trained[config.stem].append(self.run(config, seed))
+                found = self.controls(config, seed)
+                untrained.setdefault('raw pixels', {})[seed] = found['raw pixels']
+                untrained.setdefault(f'random {found["backbone"]}', {})[seed] = found['random init']
+        named = {**{name: list(by_seed.values()) for name, by_seed in untrained.items()}, **trained}
+        return [{'': name, **_columns(results, measures)} for name, results in named.items()]
+
+
+def fingerprint(value: Any) -> str:
+    """A name for a config or a part of one: equal for equal settings."""
+    plain = value.to_dict() if isinstance(value, Config) else value
+    return hashlib.sha256(json.dumps(plain, default=str, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def trained_minutes(log: Path, batch: int) -> float:
@@ -63,42 +122,6 @@ def trained_minutes(log: Path, batch: int) -> float:
         minutes += (line['iter'] - before) * batch / line['images_per_s'] / 60
         before = line['iter']
     return minutes
-
-
-def controls(config: Path, seed: int, folder: Path) -> dict[str, Measures]:
-    """Raw pixels and the untrained network under a config's evaluation; measured once per backbone and seed."""
-    cfg = open_front_door(str(config), {'randomness.seed': seed})
-    text = json.dumps([dict(cfg.model.backbone), dict(cfg.evaluation), seed], default=str, sort_keys=True)
-    file = folder / f'controls_{hashlib.sha256(text.encode()).hexdigest()[:12]}.json'
-    if not file.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        found = Evaluation(**cfg.evaluation).controls(cfg.model, seed)
-        write_json(file, {**found, 'backbone': cfg.model.backbone.type.rpartition('.')[2]})
-    return json.loads(file.read_text())
-
-
-def compare(
-    configs: list[Path], seeds: list[int], folder: Path, options: list[str], measures: dict[str, str]
-) -> list[dict[str, Any]]:
-    """All runs, then one row per control and per config with mean and spread over seeds.
-
-    Args:
-        configs: config files.
-        seeds: of the runs.
-        folder: for all runs; finished ones are not repeated, unfinished ones continue.
-        options: of ``--cfg-options``.
-        measures: heading -> key of the evaluation's result.
-    """
-    trained: dict[str, list[Measures]] = {c.stem: [] for c in configs}
-    untrained: dict[str, dict[int, Measures]] = {}
-    for seed in seeds:  # seed by seed: an interrupted comparison has all methods
-        for config in configs:
-            trained[config.stem].append(run_once(config, seed, folder, options))
-            found: Any = controls(config, seed, folder)
-            untrained.setdefault('raw pixels', {})[seed] = found['raw pixels']
-            untrained.setdefault(f'random {found["backbone"]}', {})[seed] = found['random init']
-    named = {**{name: list(by_seed.values()) for name, by_seed in untrained.items()}, **trained}
-    return [{'': name, **_columns(results, measures)} for name, results in named.items()]
 
 
 def _columns(results: list[Measures], measures: dict[str, str]) -> dict[str, str]:

@@ -81,6 +81,23 @@ def active_tasks(auxiliary: dict[str, dict]) -> tuple[dict[str, float], dict[str
     return weights, configs
 
 
+def build_tasks(configs: dict[str, dict]) -> dict[str, Any]:
+    """Tasks from their configs; what one refuses is told with its key.
+
+    Raises:
+        UserError: a name that no module can have, or options that do not fit.
+    """
+    tasks = {}
+    for name, config in configs.items():
+        if not name.isidentifier() or hasattr(nn.ModuleDict(), name):
+            raise UserError(f"model.auxiliary: '{name}' cannot be the name of a task; choose a plain word")
+        try:
+            tasks[name] = MODELS.build(config)
+        except UserError as error:
+            raise UserError(f'model.auxiliary.{name}: {error}') from error
+    return tasks
+
+
 def check_widths(backbone: Any, head: Any, neck: Any) -> None:
     """Widths that must agree, named by their config keys."""
     width = backbone.embed_dims

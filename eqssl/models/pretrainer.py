@@ -10,7 +10,7 @@ import torch.nn as nn
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from eqssl.models.assembly import active_tasks, build, build_backbone, build_head, check_widths
+from eqssl.models.assembly import active_tasks, build, build_backbone, build_head, build_tasks, check_widths
 from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
 from eqssl.models.heads.base import BaseHead, HeadInput
 from eqssl.models.layers import StatisticsGuard, has_batch_norm
@@ -55,9 +55,10 @@ class SSLPretrainer(BaseModel):
         self.progress = Progress()
         self.weights, configs = active_tasks(auxiliary or {})
         with own_stream('neck'):
-            neck = build(neck)
+            if isinstance(neck, dict):
+                neck = MODELS.build({'in_channels': self.backbone.embed_dims, **neck})
         self.head: BaseHead = build_head(head, self.backbone, neck)
-        tasks: dict[str, AuxiliaryTask] = {name: MODELS.build(config) for name, config in configs.items()}
+        tasks: dict[str, AuxiliaryTask] = build_tasks(configs)
         read = any(task.needs_equivariant for task in tasks.values())
         if neck is not None and not read and neck.head_makes_invariant:
             neck = None
@@ -85,7 +86,7 @@ class SSLPretrainer(BaseModel):
         if task.needs_equivariant and self.neck is None:
             raise UserError(
                 f"model.auxiliary.{name} reads equivariant features; add neck=dict(type='eqssl.SplitNeck', "
-                'in_channels=..., equi_dims=...)'
+                'out_channels=..., equi_dims=...)'
             )
         info = ModelInfo(
             embed_dims=self.backbone.embed_dims,
@@ -183,7 +184,7 @@ class SSLPretrainer(BaseModel):
                     lambda x: head.embed(projector, x), taught.cls[group], views.num_views[group]
                 ).flatten(0, 1)
 
-        return Step(views, tokens, equivariant, embed, encode, target, self.progress)
+        return Step(views, tokens, equivariant, embed, encode, target)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """All losses and monitored values of one batch; nothing is read back to the host."""

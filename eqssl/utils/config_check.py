@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from mmengine.registry import Registry
@@ -110,6 +112,26 @@ def _check(value: Any, where: str) -> None:
     elif isinstance(value, (list, tuple)):
         for number, item in enumerate(value):
             _check(item, f'{where}[{number}]')
+
+
+def refuse_repeated_keys(path: Path) -> None:
+    """A key that a dict literal names twice (two tasks of one name): Python would keep the last in silence.
+
+    Raises:
+        UserError: names file, line and key; the bases of the config are read too.
+    """
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            names = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+            for name in names:
+                if names.count(name) > 1:
+                    raise UserError(f"config '{path}', line {node.lineno}: key {name!r} stands twice in one dict")
+        if isinstance(node, ast.Assign) and [getattr(t, 'id', '') for t in node.targets] == ['_base_']:
+            constants = [part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant)]
+            for base in constants:
+                if isinstance(base, str) and '::' not in base:
+                    refuse_repeated_keys(path.parent / base)
 
 
 def check_keys(cfg: dict) -> None:

@@ -4,6 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 exec "${PYTHON:-python}" tools/analysis/compare.py \
-    projects/effssl/configs/{simclr,byol,swav,simsiam}{,_rotation}.py \
-    --seeds 0 1 2 --work-dir work_dirs/effssl \
-    --curves knn_top1 r2/rotation/cls/ridge --measures r2/rotation/cls/ridge "$@"
+    {configs/bases/simclr,projects/effssl/configs/simclr_rotation}_cifar10.py \
+    {configs/bases/byol,projects/effssl/configs/byol_rotation}_cifar10.py \
+    {configs/bases/swav,projects/effssl/configs/swav_rotation}_cifar10.py \
+    {configs/bases/simsiam,projects/effssl/configs/simsiam_rotation}_cifar10.py \
+    --seeds 0 1 2 --work-dir work_dirs/effssl --interval 40 \
+    --curves knn_top1 r2/rotation/cls/ridge --measures r2/rotation/cls/ridge \
+    --cfg-options train_cfg.max_iters=120 default_hooks.checkpoint.interval=40 evaluation.limits.train=5000 \
+    evaluation.tasks.equivariance.train=2000 evaluation.tasks.equivariance.test=1000 "$@"

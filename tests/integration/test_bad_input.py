@@ -34,6 +34,10 @@ def head(kind, **options):
     return {'model.head': dict(_delete_=True, type=f'eqssl.{kind}', **options), **ALONE}
 
 
+def task(kind, **options):
+    return {'model.auxiliary.extra': dict(type=f'eqssl.{kind}', **options)}
+
+
 FOLDER = {'train_dataloader.dataset.source': dict(_delete_=True, type='eqssl.ImageFolder')}
 CASES = {
     'missing data root': ({**FOLDER, 'data_root': '/nowhere'}, "data_root '/nowhere' is not a folder"),
@@ -100,6 +104,32 @@ CASES = {
          'model.neck': dict(_delete_=True, type='eqssl.SplitNeck', in_channels=64, split_at='block:1')},
         "split_at='block:k' needs a ViT"
     ),
+    'jigsaw cells smaller than a patch': (
+        task('JigsawTask', patch=8), r'model.auxiliary.extra: a cell of 5 px .* 8 px that the backbone takes'
+    ),
+    'reconstruction without a patch grid': (
+        {'model.backbone': RESNET, 'model.head': dict(_delete_=True, type='eqssl.SimCLRHead'),
+         'model.neck': dict(_delete_=True, type='eqssl.SplitNeck', out_channels=64, equi_dims=32, invariant='linear')},
+        r'model.auxiliary.recon draws images from a grid .* set model.auxiliary.recon.decoder.grid'
+    ),
+    'angle out of range': ({'model.auxiliary.recon.path.degrees': 400.0}, r'model.auxiliary.recon: path: .*400.0'),
+    'shift out of range': ({'model.auxiliary.recon.path.pixels': -1.0}, r'model.auxiliary.recon: path: .*-1.0'),
+    'blur without a range': (
+        {'model.auxiliary.recon.path': dict(_delete_=True, type='eqssl.Blur', sigma=(2.0, 1.0))},
+        r'model.auxiliary.recon: path: sigma=\(2.0, 1.0\)'
+    ),
+    'k larger than the batch': (task('AdaptiveTopK', share=1.5), 'model.auxiliary.extra: share=1.5 .* k cannot exceed'),
+    'no equivariant dims': ({'model.neck.equi_dims': 0}, 'model.neck.equi_dims=0 must be at least 1'),
+    'equivariant task without a neck': (
+        {'model.neck': None}, 'model.auxiliary.recon reads equivariant features; add neck'
+    ),
+    'a task whose name is taken': (
+        {'model.auxiliary.keys': dict(type='eqssl.AugSelfTask')}, "'keys' cannot be the name"
+    ),
+    'angles that are none': (task('RotationTask', angles=1, head=dict(type='eqssl.RotationHead')), 'extra: angles=1'),
+    'a decoder of two stages': (
+        {'model.auxiliary.recon.decoder.channels': (32, 16)}, r'decoder: channels=\(32, 16\) must be three'
+    ),
     'both lengths': ({'train_cfg.max_epochs': 3}, 'exactly one of max_epochs and max_iters'),
 }  # fmt: skip
 
@@ -139,6 +169,20 @@ def test_checkpoint_of_another_architecture(tmp_path):
         run_training(arguments(tmp_path, resume=str(path)))
     with pytest.raises(UserError, match='does not exist'):
         run_training(arguments(tmp_path, resume=str(tmp_path / 'none.pth')))
+
+
+def test_two_tasks_of_one_name(tmp_path):
+    base = tmp_path / 'base.py'
+    base.write_text(
+        "auxiliary = {'a': dict(type='eqssl.AugSelfTask'),\n             'a': dict(type='eqssl.JigsawTask')}\n"
+    )
+    config = tmp_path / 'config.py'
+    config.write_text("_base_ = ['base.py']\nmodel = dict(auxiliary={{_base_.auxiliary}})\n")
+    with pytest.raises(UserError, match=r"base.py', line 1: key 'a' stands twice"):
+        run_training(arguments(tmp_path, config=str(config)))
+    config.write_text("model = dict(auxiliary=dict(a=dict(type='eqssl.AugSelfTask'), a=None))\n")
+    with pytest.raises(UserError, match='keyword argument repeated: a'):
+        run_training(arguments(tmp_path, config=str(config)))
 
 
 def test_missing_config_and_broken_config(tmp_path):

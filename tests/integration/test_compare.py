@@ -14,8 +14,8 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.integration
 
 
-def test_runs_are_compared_and_not_repeated(tmp_path):
-    config = tmp_path / 'tiny.py'
+def write_config(folder):
+    config = folder / 'tiny.py'
     config.write_text(
         f"""_base_ = ['{ROOT}/configs/bases/simclr_cifar10.py']
 data_root = 'objects'
@@ -23,25 +23,40 @@ model = dict(backbone=dict(stem_channels=8, base_channels=8))
 train_dataloader = dict(batch_size=16)
 train_cfg = dict(max_iters=2)
 param_scheduler = [dict(type='eqssl.CosineSchedule', param_name='lr', by_epoch=False)]
-evaluation = dict(limits=dict(train=40, test=20))
-default_hooks = dict(evaluation=dict(type='eqssl.EvaluationHook', interval=1, by_epoch=False))
+evaluation = dict(limits=dict(train=40, test=20), tasks=dict(equivariance=dict(train=20, test=10)))
 """
     )
-    command = [sys.executable, 'tools/analysis/compare.py', str(config), '--seeds', '0', '1']
-    command += ['--work-dir', str(tmp_path / 'runs'), '--curves', 'knn_top1']
+    return config
 
-    def run():
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout
 
-    first = run()
-    assert '== tiny, seed 0' in first and '== tiny, seed 1' in first
+def compare(config, *options):
+    command = [sys.executable, 'tools/analysis/compare.py', str(config), '--seeds', '0', '1', '--interval', '1']
+    command += ['--work-dir', str(config.parent / 'runs'), '--curves', 'knn_top1', *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_runs_are_compared_and_not_repeated(tmp_path):
+    config = write_config(tmp_path)
+    first = compare(config)
+    assert first.returncode == 0, first.stderr[-2000:]
+    assert '== tiny, seed 0' in first.stdout and '== tiny, seed 1' in first.stdout
     rows = json.loads((tmp_path / 'runs/table.json').read_text())
     assert [row[''] for row in rows] == ['raw pixels', 'random ResNet_CIFAR', 'tiny']
     assert all('+-' in row['kNN top-1'] for row in rows)
-    results = [json.loads((tmp_path / f'runs/tiny_seed{s}/results.json').read_text()) for s in (0, 1)]
-    assert results[0] != results[1] and 'minutes' in results[0]
-    second = run()
-    assert '== tiny' not in second and second.splitlines()[-3:] == first.splitlines()[-3:]
+    results = [json.loads((tmp_path / f'runs/tiny_seed{s}/run.json').read_text())['measures'] for s in (0, 1)]
+    assert results[0] != results[1] and results[0]['minutes'] > 0 and results[0]['iter'] == 2
+    lines = (tmp_path / 'runs/tiny_seed0/evaluation.jsonl').read_text().splitlines()
+    assert [json.loads(line)['iter'] for line in lines] == [1, 2]
+    second = compare(config)
+    assert '== tiny' not in second.stdout and second.stdout.splitlines()[-3:] == first.stdout.splitlines()[-3:]
     assert Image.open(tmp_path / 'runs/curves.png').size[0] > 400
+
+    changed = compare(config, '--cfg-options', 'optim_wrapper.optimizer.lr=0.01')
+    (line,) = [x for x in changed.stderr.splitlines() if x.startswith('error')]
+    assert changed.returncode == 2 and 'tiny_seed0' in line and 'other settings' in line
+
+
+def test_a_comparison_stops_where_a_training_fails(tmp_path):
+    failed = compare(write_config(tmp_path), '--cfg-options', 'train_dataloader.batch_size=100000')
+    assert failed.returncode == 2 and 'training failed; the command was' in failed.stderr
+    assert 'batch_size=100000' in failed.stderr and not (tmp_path / 'runs/table.json').exists()

@@ -14,7 +14,8 @@ from eqssl.utils.config_check import accepted_keys, check_keys
 from tests.conftest import ROOT, write_images
 from tests.helpers import VIT
 
-CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts)
+FILES = [*(ROOT / 'configs').rglob('*.py'), *(ROOT / 'projects').rglob('configs/*.py')]
+CONFIGS = sorted(p for p in FILES if '_base_' not in p.parts)
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures('registered')]
 
 
@@ -101,7 +102,7 @@ def test_config_trains_two_iterations(path, class_folder, tmp_path):
         assert sum(moved) > len(moved) / 2
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', [p for p in CONFIGS if 'projects' not in p.parts], ids=lambda p: p.stem)
 def test_recipe_opens_with_what_it_reproduces_and_what_was_measured(path):
     text = path.read_text()
     for field in ('reproduces:', 'cost:', 'command:', 'expected:', 'measured:'):

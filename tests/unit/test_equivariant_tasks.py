@@ -51,6 +51,23 @@ def test_the_target_view_asks_and_the_other_view_answers():
     torch.testing.assert_close(task.reconstruct(step)[1], task.decoder(fetched))
 
 
+def test_with_a_path_the_second_crop_is_moved_and_drawn():
+    config = with_tasks('simclr', 'cross')
+    still = build_model(config).data_preprocessor(data('simclr'), True)['views']
+    config['auxiliary']['cross']['path'] = dict(type='eqssl.Rotation', padding='reflect')
+    model = build_model(config)
+    task, moved = model.auxiliary['cross'], model.data_preprocessor(data('simclr'), True)['views']
+    torch.testing.assert_close(moved.view('global', 0), still.view('global', 0), rtol=0, atol=0)
+    theta, normalize = moved.params['theta/cross'], model.data_preprocessor.normalize
+    zero = normalize(torch.zeros(1, 3, 1, 1)), normalize(torch.ones(1, 3, 1, 1))
+    # g acts before normalization
+    u = (still.view('global', 1) - zero[0]) / (zero[1] - zero[0])
+    torch.testing.assert_close(moved.view('global', 1), normalize(task.path.apply(u, theta, 1.0)), rtol=1e-4, atol=1e-4)
+    assert theta.abs().min() > 0 and set(moved.crops) == set(still.crops)
+    task.reconstruct = lambda _: moved.view('global', 1)[None]
+    assert task.loss(model.encode(moved))[0] == 0
+
+
 def test_a_decoder_that_knows_the_view_has_loss_zero_and_gray_the_views_variance():
     model = build_model(with_tasks('simclr', 'cross_free'))
     views = model.data_preprocessor(data('simclr'), True)['views']

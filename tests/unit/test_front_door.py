@@ -8,14 +8,13 @@ from eqssl.utils import env
 from eqssl.utils.config_check import accepted_keys, check_keys, resolve
 from eqssl.utils.errors import UserError, did_you_mean, run_cli
 from eqssl.utils.tables import format_table, write_json
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.usefixtures('registered')
 
 
 def good() -> dict:
     from mmengine.config import Config
-
-    from tests.conftest import ROOT
 
     return Config.fromfile(ROOT / 'configs/eqssl/ibot_recon_vits.py')._cfg_dict
 
@@ -88,6 +87,15 @@ def test_mmcv_ops_are_an_error_only_where_mmdet_needs_them(monkeypatch):
     monkeypatch.setattr(env, 'version_of', {'onedl-mmdetection': '3.5.1'}.get)
     finding = env._check_mmcv_ops()
     assert finding.level == 'error' and '--no-build-isolation' in finding.mend
+
+
+def test_mask_grid_and_neck_width_follow_from_the_other_keys(registered):
+    from eqssl.engine.front_door import open_front_door
+
+    config = str(ROOT / 'projects/equivariance/configs/ibot_recon.py')
+    for patch, grid in ((8, 4), (4, 8)):
+        cfg = open_front_door(config, {'data_root': 'objects', 'model.backbone.patch_size': patch})
+        assert cfg.train_dataloader.dataset.mask.grid == grid and 'in_channels' not in cfg.model.neck
 
 
 def test_tables_and_json(tmp_path):

@@ -22,16 +22,17 @@ def main() -> int:
     parser.add_argument('configs', nargs='+', type=Path)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare'))
-    parser.add_argument('--cfg-options', nargs='+', default=[], help='for every run: a.b=1 c=x')
-    parser.add_argument('--curves', nargs='+', metavar='KEY', help='draw these keys of evaluation.jsonl against steps')
+    parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], help='for every run: a.b=1 c=x')
+    parser.add_argument('--interval', type=int, default=0, help='iterations between evaluations; 0: only at the end')
     parser.add_argument('--measures', nargs='+', metavar='KEY', default=[], help='further keys of the table')
+    parser.add_argument('--curves', nargs='+', metavar='KEY', help='draw these measures against steps')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
-    from eqssl.evaluation.comparison import compare
+    from eqssl.evaluation.comparison import Comparison
     from eqssl.utils.tables import format_table, write_json
 
-    measures = {**MEASURES, **{key: key for key in args.measures}}
-    rows = compare(args.configs, args.seeds, args.work_dir, args.cfg_options, measures)
+    comparison = Comparison(args.work_dir, args.cfg_options, args.interval)
+    rows = comparison.table(args.configs, args.seeds, {**MEASURES, **{key: key for key in args.measures}})
     print(format_table(rows))
     write_json(args.work_dir / 'table.json', rows)
     if args.curves:
@@ -39,7 +40,7 @@ def main() -> int:
 
         from eqssl.visualization.curves import draw_comparison
 
-        runs = {c.stem: [args.work_dir / f'{c.stem}_seed{s}' for s in args.seeds] for c in args.configs}
+        runs = {c.stem: [comparison.work_dir(c, seed) for seed in args.seeds] for c in args.configs}
         Image.fromarray(draw_comparison(runs, {key: key for key in args.curves})).save(args.work_dir / 'curves.png')
         print(f'curves in {args.work_dir / "curves.png"}')
     return 0

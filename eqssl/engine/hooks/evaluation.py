@@ -22,7 +22,7 @@ class EvaluationHook(Hook):
     it, so that training is the same with and without the hook.
 
     Args:
-        interval: epochs (``by_epoch``) or iterations between evaluations.
+        interval: epochs (``by_epoch``) or iterations between evaluations; 0: at the end only.
         by_epoch: unit of ``interval``.
         tasks: names of the tasks to run; all by default.
     """
@@ -30,7 +30,7 @@ class EvaluationHook(Hook):
     priority = 'LOW'
 
     def __init__(self, interval: int = 10, by_epoch: bool = True, tasks: list[str] | None = None) -> None:
-        self.interval, self.by_epoch, self.tasks = max(1, interval), by_epoch, tasks
+        self.interval, self.by_epoch, self.tasks = interval, by_epoch, tasks
         self.evaluation: Any = None
 
     def before_train(self, runner: Any) -> None:
@@ -42,7 +42,8 @@ class EvaluationHook(Hook):
         """Evaluate when it is time."""
         done = runner.iter + 1
         unit = runner.train_loop.iters_per_epoch if self.by_epoch else 1
-        if done % (self.interval * unit) == 0 or done == runner.max_iters:
+        due = self.interval > 0 and done % (self.interval * unit) == 0
+        if due or done == runner.max_iters:
             if dist.rank() == 0:
                 with torch.random.fork_rng():
                     self._run(runner, done)

@@ -8,8 +8,10 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from eqssl.augment.paths import Path, build_path
 from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step, build_decoder
 from eqssl.registry import MODELS
+from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island, precise
 
@@ -47,6 +49,7 @@ class CrossAttnRecon(AuxiliaryTask):
         learnable: linear maps for Q, K and V (without bias); False is free of parameters.
         residual: add the queries' own features to the result.
         temperature: of the softmax; None is sqrt(d).
+        path: config of a path g; the second crop u becomes v2 = g(u), as in :class:`IntermediateRecon`. None keeps u.
         group: the size group with the two crops.
     """
 
@@ -59,15 +62,18 @@ class CrossAttnRecon(AuxiliaryTask):
         learnable: bool = True,
         residual: bool = False,
         temperature: float | None = None,
+        path: dict | Path | None = None,
         group: str = 'global',
     ) -> None:
         super().__init__()
         if target not in TARGETS:
-            raise UserError(f"auxiliary cross-attention: target='{target}' is none of {', '.join(TARGETS)}")
+            raise UserError(f"target='{target}' is none of {', '.join(TARGETS)}")
         if temperature is not None and temperature <= 0:
-            raise UserError(f'auxiliary cross-attention: temperature={temperature} must be positive')
+            raise UserError(f'temperature={temperature} must be positive')
         self.decoder_cfg, self.targets, self.learnable = decoder, TARGETS[target], learnable
         self.residual, self.temperature, self.group = residual, temperature, group
+        self.path = None if path is None else build_path(path)
+        self.changes_views = path is not None
 
     def setup(self, name: str, info: ModelInfo) -> None:
         """Build projections and decoder."""
@@ -78,6 +84,14 @@ class CrossAttnRecon(AuxiliaryTask):
         maps = [nn.Linear(width, width, bias=False) if self.learnable else nn.Identity() for _ in range(3)]
         self.query, self.key, self.value = maps
         self.temperature = self.temperature or math.sqrt(width)
+
+    def transform_views(self, views: Views) -> None:
+        """Move the second crop along the path, where there is one."""
+        self.need_two_crops(views, self.group)
+        if self.path is not None:
+            theta = self.path.sample_from_keys(views.key, self.name)
+            views.replace_view(self.group, 1, self.path.apply(views.view(self.group, 1), theta, 1.0))
+            views.params[f'theta/{self.name}'] = theta
 
     def reconstruct(self, step: Step) -> Tensor:
         """The drawn views, ``[T, B, 3, S, S]`` in the order of ``targets``."""
@@ -92,13 +106,7 @@ class CrossAttnRecon(AuxiliaryTask):
 
     def loss(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared error in float32; monitored: its share of the targets' variance."""
-        views = step.views
-        if views.num_views.get(self.group, 0) < 2:
-            raise UserError(
-                f"model.auxiliary.{self.name} needs two crops in group '{self.group}', found "
-                f'{views.num_views.get(self.group, 0)}; add one to train_dataloader.dataset.views'
-            )
-        target = torch.stack([views.view(self.group, number) for number in self.targets])
+        target = torch.stack([step.views.view(self.group, number) for number in self.targets])
         images = self.reconstruct(step)
         with float32_island(images.device):
             error = (precise(images) - target).square().mean()

@@ -51,7 +51,7 @@ class IntermediateRecon(AuxiliaryTask):
     def __init__(self, path: dict | Path, decoder: dict, num_images: int = 2, group: str = 'global') -> None:
         super().__init__()
         if num_images < 1:
-            raise UserError(f'auxiliary: num_images={num_images} must be at least 1')
+            raise UserError(f'num_images={num_images} must be at least 1')
         self.path, self.decoder_cfg = build_path(path), decoder
         self.num_images, self.group = num_images, group
 
@@ -66,17 +66,11 @@ class IntermediateRecon(AuxiliaryTask):
 
     def transform_views(self, views: Views) -> None:
         """Replace the second global crop u by v2 and keep the targets."""
-        if views.num_views.get(self.group, 0) < 2:
-            raise UserError(
-                f"auxiliary.{self.name} needs two crops in group '{self.group}', found "
-                f'{views.num_views.get(self.group, 0)}; add one to views'
-            )
+        self.need_two_crops(views, self.group)
         theta = self.path.sample_from_keys(views.key, self.name)
         u = views.view(self.group, 1)
         v2, targets = path_targets(self.path, u, theta, self.num_images)
-        crops = list(views.crops[self.group].split(views.batch_size))
-        crops[1] = v2
-        views.crops[self.group] = torch.cat(crops)
+        views.replace_view(self.group, 1, v2)
         views.targets[self.name] = targets
         views.params[f'theta/{self.name}'] = theta
 

@@ -18,13 +18,8 @@ from eqssl.utils.precision import float32_island, precise
 
 def _known(fields: tuple[str, ...]) -> tuple[str, ...]:
     if not fields or set(fields) - set(FIELDS):
-        raise UserError(f'auxiliary: fields={tuple(fields)} must be out of {", ".join(FIELDS)}')
+        raise UserError(f'fields={tuple(fields)} must be out of {", ".join(FIELDS)}')
     return tuple(fields)
-
-
-def _need_two(step: Step, group: str, name: str) -> None:
-    if step.views.num_views.get(group, 0) < 2:
-        raise UserError(f"model.auxiliary.{name} needs two crops in group '{group}'; add one to views")
 
 
 @MODELS.register_module()
@@ -54,7 +49,7 @@ class AugSelfTask(AuxiliaryTask):
 
     def loss(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
         """The sum over fields; monitored: each field's unexplained share of variance, or accuracy."""
-        _need_two(step, self.group, self.name)
+        self.need_two_crops(step.views, self.group)
         first, second = step.tokens[self.group].cls.split(step.views.batch_size)[:2]
         both, losses, monitors = torch.cat([first, second], dim=1), [], {}
         for field, network in self.readout.items():
@@ -100,7 +95,7 @@ class EquiModTask(AuxiliaryTask):
     ) -> None:
         super().__init__()
         if temperature <= 0:
-            raise UserError(f'auxiliary EquiMod: temperature={temperature} must be positive')
+            raise UserError(f'temperature={temperature} must be positive')
         self.fields, self.group, self.temperature = _known(fields), group, temperature
         self.sizes = (hidden, out_dim, condition_dims)
 
@@ -114,7 +109,7 @@ class EquiModTask(AuxiliaryTask):
 
     def loss(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
         """NT-Xent of predictions and embeddings; monitored: how often the right one is the nearest."""
-        _need_two(step, self.group, self.name)
+        self.need_two_crops(step.views, self.group)
         first, second = (self.projector(x) for x in step.tokens[self.group].cls.split(step.views.batch_size)[:2])
         delta = view_differences(step.views, self.group, 0, 1, self.fields).to(first.dtype)
         predicted = self.predictor(torch.cat([first, self.condition(delta)], dim=1))

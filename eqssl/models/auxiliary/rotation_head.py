@@ -42,9 +42,9 @@ class RotationHead(nn.Module):
     ) -> None:
         super().__init__()
         if loss not in FORMS:
-            raise UserError(f"auxiliary rotation head: loss='{loss}' is none of {', '.join(FORMS)}")
+            raise UserError(f"loss='{loss}' is none of {', '.join(FORMS)}")
         if norm not in ('bn', 'ln') or layers < 1:
-            raise UserError(f"auxiliary rotation head: norm='{norm}' must be 'bn' or 'ln', layers={layers} at least 1")
+            raise UserError(f"norm='{norm}' must be 'bn' or 'ln', layers={layers} at least 1")
         modules: list[nn.Module] = []
         for i in range(layers - 1):
             modules.append(nn.Linear(in_channels if i == 0 else hidden, hidden))

@@ -76,7 +76,7 @@ class SIETask(AuxiliaryTask):
         super().__init__()
         unknown = set(fields) - set(FIELDS)
         if unknown or not fields:
-            raise UserError(f'auxiliary SIE: fields={tuple(fields)} must be out of {", ".join(FIELDS)}')
+            raise UserError(f'fields={tuple(fields)} must be out of {", ".join(FIELDS)}')
         self.path = None if path is None else build_path(path)
         self.fields, self.group = tuple(fields), group
         self.sizes = (hidden, out_dim, layers)
@@ -104,8 +104,7 @@ class SIETask(AuxiliaryTask):
 
     def transform_views(self, views: Views) -> None:
         """Add g_theta(u), where there is a path."""
-        if views.num_views.get(self.group, 0) < 2:
-            raise UserError(f"model.auxiliary.{self.name} needs two crops in group '{self.group}'; add one to views")
+        self.need_two_crops(views, self.group)
         if self.path is None:
             return
         theta = self.path.sample_from_keys(views.key, self.name)

@@ -33,6 +33,9 @@ class ReconDecoder(nn.Module):
         width: after the linear layer.
         channels: of the first three convolutions.
         groups: of the norms.
+
+    Raises:
+        UserError: not three channels, or one that the groups do not divide.
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class ReconDecoder(nn.Module):
         groups: int = 8,
     ) -> None:
         super().__init__()
+        if len(channels) != 3:
+            raise UserError(f'decoder: channels={tuple(channels)} must be three widths (the fourth convolution draws)')
         if any(c % groups for c in channels):
             raise UserError(f'decoder: channels={tuple(channels)} must be multiples of groups={groups}')
         self.grid = grid

@@ -1,9 +1,9 @@
-_base_ = ['simsiam.py']
+_base_ = ['../../../configs/bases/simclr_cifar10.py']
 model = dict(
     auxiliary=dict(
         rotation=dict(
             type='eqssl.RotationTask',
-            weight=0.1,
+            weight=1.0,
             scale=1.0,
             features='projector',
             head=dict(type='eqssl.RotationHead', hidden=512),

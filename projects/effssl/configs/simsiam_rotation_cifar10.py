@@ -1,9 +1,9 @@
-_base_ = ['byol.py']
+_base_ = ['../../../configs/bases/simsiam_cifar10.py']
 model = dict(
     auxiliary=dict(
         rotation=dict(
             type='eqssl.RotationTask',
-            weight=5.0,
+            weight=0.1,
             scale=1.0,
             features='projector',
             head=dict(type='eqssl.RotationHead', hidden=512),

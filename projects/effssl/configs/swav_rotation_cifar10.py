@@ -1,4 +1,4 @@
-_base_ = ['swav.py']
+_base_ = ['../../../configs/bases/swav_cifar10.py']
 model = dict(
     auxiliary=dict(
         rotation=dict(

@@ -1,0 +1,52 @@
+"""A training as a process of its own, the way a user starts it."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import DictAction
+
+from eqssl.engine.checkpoint_store import list_checkpoints
+from eqssl.engine.hooks.signals import EXIT_REQUEUE
+from eqssl.utils.errors import UserError
+
+TRAIN = Path(__file__).resolve().parents[2] / 'tools' / 'train.py'
+
+
+def parse_options(options: list[str]) -> dict[str, Any]:
+    """``['a.b=1', 'c=x']`` as tools/train.py reads its ``--cfg-options``."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    return parser.parse_args(['--cfg-options', *options] if options else []).cfg_options
+
+
+def train_process(config: Path, work_dir: Path, options: list[str], resume: bool = False) -> Path:
+    """Run tools/train.py on a config.
+
+    Args:
+        config: a config file.
+        work_dir: for log and checkpoints.
+        options: of ``--cfg-options``.
+        resume: continue from the newest checkpoint in ``work_dir``; otherwise old ones are removed first.
+
+    Returns:
+        the last checkpoint.
+
+    Raises:
+        UserError: the run failed (its own message stands above) or was interrupted.
+    """
+    if not resume:
+        for old in [*list_checkpoints(work_dir), work_dir / 'log.jsonl']:
+            old.unlink(missing_ok=True)
+    command = [sys.executable, str(TRAIN), str(config), '--work-dir', str(work_dir)]
+    command += ['--resume'] * resume + ['--cfg-options', *options] * bool(options)
+    code = subprocess.run(command, check=False).returncode
+    if code == EXIT_REQUEUE:
+        raise UserError(f'training in {work_dir} was interrupted and has saved; run the same command to continue')
+    if code:
+        raise UserError(f'training failed; the command was: {" ".join(command)}')
+    return list_checkpoints(work_dir)[-1]

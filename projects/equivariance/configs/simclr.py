@@ -1,0 +1,3 @@
+_base_ = ['_base_/cifar10.py']
+model = dict(head=dict(type='eqssl.SimCLRHead', temperature=0.2))
+train_dataloader = dict(dataset=dict(mask=None))

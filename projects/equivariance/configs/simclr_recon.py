@@ -1,0 +1,2 @@
+_base_ = ['simclr.py']
+model = dict(neck={{_base_._split_linear}}, auxiliary=dict(recon={{_base_._recon}}))

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# iBOT, SimCLR and VICReg, alone and with each equivariant task, three seeds; run it again to continue. Arguments go to compare.py.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+exec "${PYTHON:-python}" tools/analysis/compare.py \
+    projects/equivariance/configs/{ibot,simclr,vicreg}{,_recon,_crossattn,_sie}.py \
+    --seeds 0 1 2 --work-dir work_dirs/equivariance --interval 40 \
+    --curves knn_top1 r2/rotation/all/mlp r2/mean/all/mlp \
+    --measures r2/{rotation,translation,color,blur,mean}/all/mlp \
+    --cfg-options data_root=cifar10 default_hooks.checkpoint.interval=40 "$@"
