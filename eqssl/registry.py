@@ -19,6 +19,7 @@ from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
 from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
 
 
@@ -39,5 +40,6 @@ DATASETS = _child('dataset', MMENGINE_DATASETS, 'eqssl.datasets')
 DATA_SAMPLERS = _child('data sampler', MMENGINE_DATA_SAMPLERS, 'eqssl.datasets')
 TRANSFORMS = _child('transform', MMENGINE_TRANSFORMS, 'eqssl.augment')
 FUNCTIONS = _child('function', MMENGINE_FUNCTIONS, 'eqssl.datasets')
-MODELS = _child('model', MMENGINE_MODELS, 'eqssl.models')
+MODELS = _child('model', MMENGINE_MODELS, 'eqssl.models', 'eqssl.downstream')
 EVALUATORS = _child('evaluation task', MMENGINE_TASK_UTILS, 'eqssl.evaluation')
+WEIGHT_INITIALIZERS = _child('weight initializer', MMENGINE_WEIGHT_INITIALIZERS, 'eqssl.downstream')

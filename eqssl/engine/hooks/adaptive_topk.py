@@ -11,7 +11,7 @@ from PIL import Image
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
-from eqssl.visualization.pictures import montage
+from eqssl.visualization.pictures import montage, with_captions
 
 
 @HOOKS.register_module()
@@ -80,4 +80,6 @@ class AdaptiveTopKHook(Hook):
             denormalize = runner.bare_model.data_preprocessor.denormalize
             rows = [denormalize(task.picked[k][:12]) for k in ('first', 'second')]
             rows.append(task.picked['strong'][:12].clamp(0, 1))
-            Image.fromarray(montage(rows)).save(folder / f'iter_{runner.iter + 1}.png')
+            captions = ['first view', 'second view', 'strong view']
+            picture = with_captions(captions, [montage([row], 64) for row in rows], width=110)
+            Image.fromarray(picture).save(folder / f'iter_{runner.iter + 1}.png')

@@ -1,0 +1,148 @@
+"""Finds backbones in checkpoint files, whoever wrote them, and gives their tensors mmpretrain's names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from eqssl.downstream.key_maps import FAMILIES, RESNET_KEY, Family, fuse_qkv, translate
+from eqssl.engine.checkpoint_store import read_checkpoint
+from eqssl.utils.errors import UserError
+
+TEACHER = re.compile(r'teacher|momentum|target|ema\b|ema_')
+STUDENT = re.compile(r'student|online')
+DEPTH = 3  # of dicts within dicts
+
+
+@dataclass(frozen=True)
+class FoundBackbone:
+    """One backbone of a file.
+
+    Attributes:
+        place: where it stands, e.g. ``state_dict: teacher.backbone.``.
+        family: naming scheme.
+        state: its tensors under mmpretrain's names.
+    """
+
+    place: str
+    family: Family
+    state: dict[str, Tensor]
+
+    @property
+    def branch(self) -> str | None:
+        """'teacher' or 'student' as its place says, None where it says neither."""
+        if TEACHER.search(self.place):
+            return 'teacher'
+        return 'student' if STUDENT.search(self.place) else None
+
+
+def _containers(value: Any, place: str = '', depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Every dict of tensors in a checkpoint, with the keys that lead to it."""
+    if not isinstance(value, dict):
+        return
+    tensors = {k: v for k, v in value.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    if tensors:
+        yield place, tensors
+    if depth < DEPTH:
+        for key, item in value.items():
+            if key not in ('optimizer', 'optim_state'):
+                yield from _containers(item, f'{place}{key}: ', depth + 1)
+
+
+def _named_as_mmpretrain(state: dict[str, Tensor], family: Family) -> dict[str, Tensor]:
+    """The tensors of a backbone (prefix removed) under mmpretrain's names; heads and decoders left out."""
+    if family.kind == 'ResNet':
+        return {k: v for k, v in state.items() if RESNET_KEY.match(k)}
+    plain = {re.sub(r'^blocks\.\d+\.(\d+\.)', r'blocks.\1', k): v for k, v in state.items()}  # DINOv2's chunks
+    if any(key.startswith('decoder_') for key in plain):
+        plain.pop('mask_token', None)  # MAE's belongs to the decoder
+    found = {}
+    for key, value in fuse_qkv(plain).items():
+        name = translate(key, family.pairs)
+        if name is not None:
+            found[name] = value
+    return found
+
+
+def find_backbones(checkpoint: dict[str, Any]) -> list[FoundBackbone]:
+    """All backbones of a checkpoint, in the order in which they stand there."""
+    found = []
+    for place, tensors in _containers(checkpoint):
+        for family in FAMILIES:
+            for key in tensors:
+                if key != family.anchor and not key.endswith('.' + family.anchor):
+                    continue
+                prefix = key[: -len(family.anchor)]
+                state = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+                if family.telltale and not any(family.telltale in k for k in state):
+                    continue
+                found.append(FoundBackbone(place + prefix, family, _named_as_mmpretrain(state, family)))
+    return found
+
+
+def choose(found: list[FoundBackbone], branch: str | None, source: str) -> FoundBackbone:
+    """The backbone of a branch.
+
+    Args:
+        found: backbones of a file.
+        branch: 'teacher', 'student' or None (the teacher where there is one).
+        source: the file, for messages.
+
+    Raises:
+        UserError: none, or no such branch.
+    """
+    if not found:
+        raise UserError(
+            f"checkpoint '{source}' holds no backbone that is known here (ViT of mmpretrain, DINO, iBOT, DINOv2, MAE, "
+            'timm, torchvision or transformers; ResNet): no key ends like theirs'
+        )
+    teachers = [f for f in found if f.branch == 'teacher']
+    others = [f for f in found if f.branch != 'teacher']
+    wanted = teachers if branch == 'teacher' or (branch is None and teachers) else others
+    if not wanted and len(found) == 1 and found[0].branch is None:
+        wanted = found  # one network and no branches, as a published backbone
+    if not teachers and branch == 'teacher' and len(others) == 1 and others[0].branch is None:
+        wanted = others
+    if not wanted:
+        places = ', '.join(f"'{f.place or 'top'}'" for f in found)
+        raise UserError(f"checkpoint '{source}' has no {branch} backbone; it has {places}; set branch accordingly")
+    return wanted[0]
+
+
+def read_backbone(path: str | Path, branch: str | None = None) -> FoundBackbone:
+    """The backbone of a checkpoint file; nothing in the file is executed.
+
+    Args:
+        path: a ``.pth``/``.pt`` file or a ``.safetensors`` file.
+        branch: see :func:`choose`.
+
+    Raises:
+        UserError: the file cannot be read as data, or holds no such backbone.
+    """
+    return choose(find_backbones(read_file(path)), branch, str(path))
+
+
+def read_file(path: str | Path) -> dict[str, Any]:
+    """Tensors and plain values of a checkpoint file.
+
+    Raises:
+        UserError: no such file, damaged, or with code in it.
+    """
+    if Path(path).suffix != '.safetensors':
+        return read_checkpoint(path)
+    if not Path(path).is_file():
+        raise UserError(f"checkpoint '{path}' does not exist")
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise UserError(f"checkpoint '{path}' needs the package safetensors: pip install safetensors") from error
+    try:
+        return load_file(str(path))
+    except SafetensorError as error:
+        raise UserError(f"checkpoint '{path}' is not a safetensors file or is truncated ({error})") from error

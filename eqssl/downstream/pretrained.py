@@ -1,0 +1,192 @@
+"""A strict initializer: a pre-trained backbone is loaded completely, or the run does not start."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from torch import Tensor
+
+from eqssl.downstream.backbone_file import FoundBackbone, read_backbone
+from eqssl.registry import WEIGHT_INITIALIZERS
+from eqssl.utils.errors import UserError
+
+REQUIRED_SHARE = 0.99
+# What a backbone may lack (filled as the library does) and what a file may hold beyond it: not part of the features.
+MAY_BE_MISSING = ('mask_token',)
+MAY_BE_LEFT = ('mask_token', 'ln1.weight', 'ln1.bias')
+
+
+def resize_position_embedding(embedding: Tensor, prefix: int, grid: tuple[int, int]) -> Tensor:
+    """Bicubic resizing of a square position grid; embeddings of class and register tokens stay as they are.
+
+    Args:
+        embedding: ``[1, prefix + n * n, D]``.
+        prefix: number of tokens in front of the patches.
+        grid: rows and columns of the new grid.
+
+    Returns:
+        ``[1, prefix + rows * columns, D]``.
+    """
+    front, patches = embedding[:, :prefix], embedding[:, prefix:]
+    side = math.isqrt(patches.shape[1])
+    if (side, side) == tuple(grid):
+        return embedding
+    old = patches.reshape(1, side, side, -1).permute(0, 3, 1, 2).float()
+    new = F.interpolate(old, size=grid, mode='bicubic', align_corners=False)
+    return torch.cat([front, new.flatten(2).transpose(1, 2).to(embedding.dtype)], dim=1)
+
+
+def _prefix_tokens(count: int) -> int | None:
+    """How many of a position embedding's rows stand before a square grid (0, 1 or a few registers more)."""
+    for prefix in (1, 0, *range(2, 17)):
+        if count > prefix and math.isqrt(count - prefix) ** 2 == count - prefix:
+            return prefix
+    return None
+
+
+def fit_position_embedding(embedding: Tensor, module: nn.Module) -> Tensor:
+    """A file's position embedding for a backbone's grid and tokens.
+
+    Raises:
+        UserError: the file's grid is not square, or it lacks a token that the backbone has.
+    """
+    own: Tensor = module.pos_embed  # type: ignore[assignment]
+    rows, columns = module.patch_resolution  # type: ignore[misc]
+    needed = own.shape[1] - rows * columns
+    prefix = _prefix_tokens(embedding.shape[1])
+    if prefix is None:
+        raise UserError(f'its position embedding {tuple(embedding.shape)} has no square grid')
+    resized = resize_position_embedding(embedding, prefix, (rows, columns))
+    if prefix < needed:
+        raise UserError(f'its position embedding has {prefix} tokens before the patches, the backbone {needed}')
+    return torch.cat([resized[:, :needed], resized[:, prefix:]], dim=1)
+
+
+@dataclass
+class Fit:
+    """What of a file goes into a backbone.
+
+    Attributes:
+        state: what is loaded.
+        missing: names of the backbone without a tensor in the file.
+        left: names of the file without a place in the backbone.
+        shapes: sentences on tensors of another shape.
+    """
+
+    state: dict[str, Tensor] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    shapes: list[str] = field(default_factory=list)
+
+
+def fit(module: nn.Module, found: FoundBackbone) -> Fit:
+    """Match a file's tensors with a backbone's."""
+    own, result = module.state_dict(), Fit()
+    given = dict(found.state)
+    if 'pos_embed' in own and 'pos_embed' in given:
+        given['pos_embed'] = fit_position_embedding(given['pos_embed'], module)
+    for name, value in own.items():
+        if name not in given:
+            result.missing += [] if name in MAY_BE_MISSING or name.endswith('num_batches_tracked') else [name]
+            continue
+        tensor = given.pop(name)
+        if name == 'mask_token' and tensor.numel() == value.numel():
+            tensor = tensor.reshape(value.shape)  # [1, D] in iBOT and DINOv2
+        if tensor.shape != value.shape:
+            result.shapes.append(f'{name} is {tuple(tensor.shape)} in the file and {tuple(value.shape)} in the config')
+        else:
+            result.state[name] = tensor
+    optional = MAY_BE_LEFT if 'cls_token' in own else (*MAY_BE_LEFT, 'cls_token')
+    result.left = [name for name in given if name not in optional and not name.endswith('num_batches_tracked')]
+    return result
+
+
+def _kind(module: nn.Module) -> str:
+    names = module.state_dict()
+    return 'ViT' if 'patch_embed.projection.weight' in names else 'ResNet' if 'layer1.0.conv1.weight' in names else '?'
+
+
+def load_backbone(module: nn.Module, path: str, branch: str | None = None) -> str:
+    """Load a file's backbone into a module.
+
+    Args:
+        module: a ViT or ResNet with mmpretrain's names.
+        path: the checkpoint.
+        branch: 'teacher', 'student' or None.
+
+    Returns:
+        a sentence with the numbers of tensors.
+
+    Raises:
+        UserError: the file does not fit: another kind of network, another shape, less than 99 % of the tensors, or
+            tensors left over.
+    """
+    found = read_backbone(path, branch)
+    kind = _kind(module)
+    if kind not in ('?', found.family.kind):
+        raise UserError(f"checkpoint '{path}' holds a {found.family.kind}, but the config's backbone is a {kind}")
+    try:
+        result = fit(module, found)
+    except UserError as error:
+        raise UserError(f"checkpoint '{path}' does not fit the backbone: {error}") from error
+    count = len(result.state) + len(result.missing) + len(result.shapes)
+    loaded = f'{len(result.state)} of {count} tensors'
+    if result.shapes:
+        hint = '; the patch sizes differ' if 'patch_embed.projection.weight' in result.shapes[0] else ''
+        raise UserError(
+            f"checkpoint '{path}' does not fit the backbone: {loaded} fit, {len(result.shapes)} have another shape "
+            f'(first: {result.shapes[0]}){hint}; use the config of the same architecture'
+        )
+    if len(result.state) < REQUIRED_SHARE * count:
+        raise UserError(
+            f"checkpoint '{path}' fills only {loaded} of the backbone; missing: {_some(result.missing)}; use the "
+            'config of the same architecture'
+        )
+    if result.left:
+        raise UserError(
+            f"checkpoint '{path}' holds {len(result.left)} backbone tensors that the config has no place for: "
+            f'{_some(result.left)}; use the config of the same architecture'
+        )
+    module.load_state_dict(result.state, strict=False)  # complete: checked above, name by name
+    missing = f'; not in the file: {_some(result.missing)}' if result.missing else ''
+    return f"loaded {loaded} from '{path}' ({found.place or 'top level: '}{found.family.title}){missing}"
+
+
+def _some(names: list[str]) -> str:
+    return ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class PretrainedBackbone:
+    """``init_cfg=dict(type='eqssl.PretrainedBackbone', checkpoint=..., branch='teacher')`` of any ViT or ResNet.
+
+    Reads checkpoints of this project and published ones (see :mod:`eqssl.downstream.key_maps`), as data only. Position
+    embeddings are resized. Less than 99 % of the tensors, one of another shape, or backbone tensors left over stop the
+    run; mmengine's ``Pretrained`` would go on with random weights.
+
+    Args:
+        checkpoint: path.
+        branch: 'teacher', 'student' or None (the teacher where there is one). A file with one plain backbone, as
+            published ones are, has no branches.
+    """
+
+    def __init__(self, checkpoint: str | None, branch: str | None = None) -> None:
+        if not checkpoint:
+            raise UserError('init_cfg.checkpoint is not set; give it with --cfg-options checkpoint=FILE')
+        if branch not in (None, 'teacher', 'student'):
+            raise UserError(f"init_cfg.branch='{branch}' is neither 'teacher' nor 'student'")
+        self.checkpoint, self.branch = checkpoint, branch
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load, and keep mmengine's and the backbone's own initialization from overwriting what was loaded."""
+        print_log(load_backbone(module, self.checkpoint, self.branch), 'current')
+        for child in module.modules():
+            if child is not module and hasattr(child, '_is_init'):
+                child._is_init = True  # type: ignore[assignment]
+        # mmpretrain's ViT draws a new position embedding unless its initializer has this very name
+        module.init_cfg = {'type': 'Pretrained', 'checkpoint': self.checkpoint}  # type: ignore[assignment]

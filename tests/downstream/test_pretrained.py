@@ -1,0 +1,273 @@
+"""Requirement 2: a backbone is loaded completely from our and from published files, or refused in one line."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+
+from eqssl.downstream import load_backbone, read_backbone
+from eqssl.downstream.backbone_file import find_backbones
+from eqssl.downstream.pretrained import resize_position_embedding
+from eqssl.utils.errors import UserError
+from tests.downstream import published
+from tests.downstream.published import DEPTH, DIM, GRID, HEADS, HIDDEN, PATCH, SIZES, randomized, values, vit
+
+pytestmark = pytest.mark.usefixtures('registered')
+
+
+def saved(tmp_path, content, name='file.pth'):
+    torch.save(content, tmp_path / name)
+    return str(tmp_path / name)
+
+
+def image(seed=0, side=GRID * PATCH):
+    return torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def loaded(path, branch=None, **options):
+    target = vit(seed=5, **options)
+    sentence = load_backbone(target, path, branch)
+    return target, sentence
+
+
+# -- the same features as in the library that wrote the file ----------------------------------------------------
+
+
+def test_timm_checkpoint_gives_timm_features(tmp_path):
+    timm = pytest.importorskip('timm')
+    source = timm.models.VisionTransformer(
+        img_size=16, patch_size=4, embed_dim=DIM, depth=DEPTH, num_heads=HEADS, num_classes=7, init_values=0.1
+    )
+    randomized(source)
+    target, sentence = loaded(saved(tmp_path, source.state_dict()), layer_scale_init_value=0.1)
+    torch.testing.assert_close(target(image())[0], source.forward_features(image()), rtol=1e-4, atol=1e-5)
+    assert f'{6 + 14 * DEPTH} of {6 + 14 * DEPTH} tensors' in sentence
+
+
+def test_torchvision_vit_checkpoint_gives_its_features(tmp_path):
+    from torchvision.models import VisionTransformer
+
+    source = randomized(VisionTransformer(16, PATCH, DEPTH, HEADS, DIM, HIDDEN, num_classes=5))
+    target, _ = loaded(saved(tmp_path, source.state_dict()))
+    tokens = torch.cat([source.class_token.expand(2, -1, -1), source._process_input(image())], dim=1)
+    torch.testing.assert_close(target(image())[0], source.encoder(tokens), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('kind', ['ViT', 'Dinov2'])
+def test_transformers_checkpoint_gives_its_features(tmp_path, kind):
+    transformers = pytest.importorskip('transformers')
+    sizes = dict(
+        hidden_size=DIM, num_hidden_layers=DEPTH, num_attention_heads=HEADS, image_size=16, patch_size=PATCH,
+        layer_norm_eps=1e-6,
+    )  # fmt: skip
+    if kind == 'ViT':
+        source = transformers.ViTModel(
+            transformers.ViTConfig(intermediate_size=HIDDEN, **sizes), add_pooling_layer=False
+        )
+    else:
+        source = transformers.Dinov2Model(transformers.Dinov2Config(**sizes))
+    randomized(source).save_pretrained(tmp_path)  # the hub's names; those in memory have changed since
+    options = {} if kind == 'ViT' else {'layer_scale_init_value': 1.0}
+    target, _ = loaded(str(tmp_path / 'model.safetensors'), **options)
+    want = source(image()).last_hidden_state
+    torch.testing.assert_close(target(image())[0], want, rtol=1e-4, atol=1e-5)
+
+
+def test_torchvision_resnet_checkpoint_gives_its_features(tmp_path):
+    from mmpretrain.models import ResNet
+    from torchvision.models import resnet18
+
+    source = resnet18().eval()
+    target = ResNet(18)
+    target.eval()
+    sentence = load_backbone(target, saved(tmp_path, source.state_dict()))
+    x = torch.rand(1, 3, 64, 64)
+    want = source.layer4(
+        source.layer3(source.layer2(source.layer1(source.maxpool(source.relu(source.bn1(source.conv1(x)))))))
+    )
+    torch.testing.assert_close(target(x)[0], want)
+    assert '120 of 120 tensors' in sentence and 'ResNet' in sentence
+
+
+# -- key lists ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('branch', ['student', 'teacher', None])
+@pytest.mark.parametrize('masked', [False, True], ids=['dino', 'ibot'])
+def test_dino_and_ibot_files(tmp_path, masked, branch):
+    content = published.dino_checkpoint(masked)
+    target, sentence = loaded(saved(tmp_path, content), branch)
+    key = 'backbone.blocks.1.mlp.fc1.weight'
+    want = content['student']['module.' + key] if branch == 'student' else content['teacher'][key]
+    torch.testing.assert_close(target.layers[1].ffn.layers[0][0].weight, want)
+    assert (branch or 'teacher') in sentence
+
+
+@pytest.mark.parametrize('chunks', [False, True])
+def test_dinov2_file(tmp_path, chunks):
+    content = published.dinov2_backbone(chunks=chunks)
+    model = MODELS.build(
+        dict(type='eqssl.VisionTransformer', arch=dict(SIZES), img_size=16, patch_size=4, layer_scale_init_value=1.0)
+    )
+    load_backbone(model, saved(tmp_path, content), 'teacher')  # one plain backbone: it has no branches
+    block = 'blocks.0.1.' if chunks else 'blocks.1.'
+    torch.testing.assert_close(model.layers[1].attn.gamma1.weight, content[block + 'ls1.gamma'])
+    torch.testing.assert_close(model.mask_token[0], content['mask_token'])
+
+
+def test_register_tokens_need_a_backbone_that_has_them(tmp_path):
+    path = saved(tmp_path, published.dinov2_backbone(registers=4))
+    with pytest.raises(UserError, match='holds 1 backbone tensors that the config has no place for: register_tokens'):
+        loaded(path, layer_scale_init_value=1.0)
+
+
+def test_mae_file_without_its_decoder(tmp_path):
+    content = published.mae_checkpoint()
+    target, sentence = loaded(saved(tmp_path, content))
+    torch.testing.assert_close(target.ln1.weight, content['model']['norm.weight'])
+    assert f'{6 + 12 * DEPTH} of {6 + 12 * DEPTH}' in sentence
+
+
+def test_mocov3_file(tmp_path):
+    content = published.mocov3_checkpoint()
+    for branch, name in (('teacher', 'momentum'), ('student', 'base')):
+        target, _ = loaded(saved(tmp_path, content), branch)
+        torch.testing.assert_close(target.cls_token, content['state_dict'][f'module.{name}_encoder.cls_token'])
+
+
+def test_mmpretrain_file_with_a_momentum_network(tmp_path):
+    online, momentum = vit(1), vit(2)
+    state = {f'backbone.{k}': v for k, v in online.state_dict().items()}
+    state |= {f'target_net.module.0.{k}': v for k, v in momentum.state_dict().items()}
+    path = saved(tmp_path, {'state_dict': state, 'meta': {'epoch': 1}})
+    torch.testing.assert_close(loaded(path, 'teacher')[0].pos_embed, momentum.pos_embed)
+    torch.testing.assert_close(loaded(path, 'student')[0].pos_embed, online.pos_embed)
+
+
+def test_every_backbone_of_a_file_is_found_once():
+    places = [f.place for f in find_backbones(published.dino_checkpoint())]
+    assert places == ['student: module.backbone.', 'teacher: backbone.']
+
+
+# -- position embeddings -----------------------------------------------------------------------------------------
+
+
+def test_position_embedding_keeps_its_tokens_and_interpolates_its_grid():
+    old = torch.randn(1, 3 + 9, 5)
+    new = resize_position_embedding(old, 3, (6, 4))
+    want = F.interpolate(old[:, 3:].reshape(1, 3, 3, 5).permute(0, 3, 1, 2), size=(6, 4), mode='bicubic')
+    torch.testing.assert_close(new[:, :3], old[:, :3], rtol=0, atol=0)
+    torch.testing.assert_close(new[0, 3:], want[0].flatten(1).T)
+    assert resize_position_embedding(old, 3, (3, 3)) is old
+
+
+def test_another_image_size_and_no_class_token(tmp_path):
+    source = vit(1)
+    path = saved(tmp_path, source.state_dict())
+    wide = loaded(path, img_size=(8 * PATCH, 6 * PATCH))[0]
+    assert wide.pos_embed.shape == (1, 49, DIM)
+    torch.testing.assert_close(wide.pos_embed[:, 0], source.pos_embed[:, 0])
+    bare = loaded(path, with_cls_token=False, out_type='featmap')[0]
+    torch.testing.assert_close(bare.pos_embed, source.pos_embed[:, 1:])
+
+
+# -- through mmengine's init_cfg ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('kind', ['mmpretrain.VisionTransformer', 'eqssl.VisionTransformer', 'eqssl.DenseViT'])
+def test_init_weights_keeps_what_was_loaded(tmp_path, kind):
+    source = vit(1)
+    init = dict(type='eqssl.PretrainedBackbone', checkpoint=saved(tmp_path, source.state_dict()), branch='teacher')
+    model = MODELS.build(dict(type=kind, arch=dict(SIZES), img_size=16, patch_size=PATCH, init_cfg=init))
+    model.init_weights()
+    own = model.state_dict()
+    for name, value in source.state_dict().items():
+        torch.testing.assert_close(own[name], value, rtol=0, atol=0)
+
+
+def test_init_weights_inside_a_larger_model_and_of_a_resnet(tmp_path):
+    from mmengine.model import BaseModule
+    from mmpretrain.models import ResNet
+
+    source = randomized(ResNet(18))
+    init = dict(type='eqssl.PretrainedBackbone', checkpoint=saved(tmp_path, {'state_dict': source.state_dict()}))
+
+    class Segmentor(BaseModule):
+        def __init__(self):
+            super().__init__()
+            self.backbone = MODELS.build(dict(type='mmpretrain.ResNet', depth=18, init_cfg=init))
+
+    model = Segmentor()
+    model.init_weights()
+    torch.testing.assert_close(model.backbone.layer4[1].bn2.weight, source.layer4[1].bn2.weight, rtol=0, atol=0)
+
+
+# -- refused ------------------------------------------------------------------------------------------------------
+
+
+def half(state):
+    return {k: v for n, (k, v) in enumerate(state.items()) if n % 2 or 'patch_embed' in k}
+
+
+STUDENT = {'student': values(published.dino_keys(), prefix='backbone.')}
+RESNET = values({'layer1.0.conv1.weight': (4, 4, 1, 1), 'conv1.weight': (4, 3, 7, 7)})
+REFUSED = {
+    'no prefix matches': ({'state_dict': {'encoder.weight': torch.zeros(2)}}, 'no backbone that is known here'),
+    'half the keys': (half(vit().state_dict()), r'fills only \d+ of 42 tensors of the backbone; missing: '),
+    'ViT-S in ViT-B': (
+        vit(arch={**SIZES, 'embed_dims': 48}).state_dict(), r'have another shape \(first: cls_token is \(1, 1, 48\)'
+    ),
+    'patch 14 and 16': (
+        vit(patch_size=2, img_size=8).state_dict(), r'projection.weight is \(24, 3, 2, 2\).*the patch sizes differ'
+    ),
+    'deeper': (
+        vit(arch={**SIZES, 'num_layers': 5}).state_dict(), '24 backbone tensors that the config has no place for'
+    ),
+    'ResNet in ViT': (RESNET, 'holds a ResNet, but .* is a ViT'),
+    'only a student': (STUDENT, "has no teacher backbone; it has 'student: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('case', REFUSED, ids=lambda c: c.replace(' ', '_'))
+def test_what_does_not_fit_is_refused_in_one_line(tmp_path, case):
+    content, message = REFUSED[case]
+    target = vit(seed=5)
+    before = {k: v.clone() for k, v in target.state_dict().items()}
+    with pytest.raises(UserError, match=message) as caught:
+        load_backbone(target, saved(tmp_path, content), 'teacher')
+    assert 'file.pth' in str(caught.value) and len(str(caught.value)) < 400
+    assert all(v.equal(before[k]) for k, v in target.state_dict().items()), 'nothing half-loaded'
+
+
+class Code:
+    def __reduce__(self):
+        return print, ('executed',)
+
+
+def test_files_that_cannot_be_read_as_data(tmp_path, capsys):
+    path = tmp_path / 'file.pth'
+    torch.save(vit().state_dict(), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match='truncated'):
+        read_backbone(path)
+    path.write_bytes(pickle.dumps({'state_dict': Code()}))
+    with pytest.raises(UserError, match='code in them are refused'):
+        read_backbone(path)
+    assert 'executed' not in capsys.readouterr().out
+    with pytest.raises(UserError, match='does not exist'):
+        read_backbone(tmp_path / 'none.pth')
+
+
+def test_a_missing_checkpoint_key_and_an_unknown_branch_are_named():
+    backbone = dict(type='mmpretrain.VisionTransformer', arch=dict(SIZES), img_size=16, patch_size=4)
+    for init, message in (
+        (dict(checkpoint=None), 'checkpoint is not set'),
+        (dict(checkpoint='x', branch='ema'), "branch='ema'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            MODELS.build({**backbone, 'init_cfg': dict(type='eqssl.PretrainedBackbone', **init)}).init_weights()
