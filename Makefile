@@ -24,7 +24,7 @@ test: $(DEV)
 	$(BIN)/ruff check eqssl tools tests
 	$(BIN)/ruff format --check eqssl tools tests
 	$(BIN)/mypy eqssl
-	@echo '== tests (unit, integration, dist; two workers)'
+	@echo '== tests (unit, integration, dist, downstream; two workers)'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --durations=5 \
 		|| { $(BIN)/python tools/check_env.py --quiet; exit 1; }
 
@@ -49,9 +49,9 @@ $(CORE): requirements/core.txt requirements/openmmlab.txt requirements/mm-needs.
 	@$(BIN)/python tools/check_env.py --quiet
 	@touch $@
 
-$(DEV): $(CORE) requirements/dev.txt
-	@echo '== installing test and documentation tools'
-	$(PIP) install $(CONSTRAINTS) -r requirements/dev.txt
+$(DEV): $(CORE) requirements/dev.txt requirements/export.txt
+	@echo '== installing test and documentation tools, and the libraries that exports are checked with'
+	$(PIP) install $(CONSTRAINTS) -r requirements/dev.txt -r requirements/export.txt
 	@touch $@
 
 lint: $(DEV)

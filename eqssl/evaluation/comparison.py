@@ -84,14 +84,23 @@ class Comparison:
             write_json(file, {**found, 'backbone': cfg.model.backbone.type.rpartition('.')[2]})
         return json.loads(file.read_text())
 
-    def table(self, configs: list[Path], seeds: list[int], measures: dict[str, str]) -> list[dict[str, Any]]:
+    def table(
+        self, configs: list[Path], seeds: list[int], measures: dict[str, str], pairs: dict[str, str] | None = None
+    ) -> list[dict[str, Any]]:
         """All runs, then one row per control and per config with mean and spread over seeds.
 
         Args:
             configs: config files.
             seeds: of the runs.
             measures: heading -> key of the evaluation's result.
+            pairs: config -> base config; a row each with the gain, seed by seed (same data, same initial weights).
+
+        Raises:
+            UserError: a pair that is not among the configs, or a failed run.
         """
+        for name in [*(pairs or {}), *(pairs or {}).values()]:
+            if name not in [c.stem for c in configs]:
+                raise UserError(f'--pairs: {name} is none of the configs')
         trained: dict[str, list[Measures]] = {c.stem: [] for c in configs}
         untrained: dict[str, dict[int, Measures]] = {}
         for seed in seeds:  # seed by seed: an interrupted comparison has all methods
@@ -101,6 +110,9 @@ class Comparison:
                 untrained.setdefault('raw pixels', {})[seed] = found['raw pixels']
                 untrained.setdefault(f'random {found["backbone"]}', {})[seed] = found['random init']
         named = {**{name: list(by_seed.values()) for name, by_seed in untrained.items()}, **trained}
+        for ours, base in (pairs or {}).items():
+            both = zip(trained[ours], trained[base], strict=True)
+            named[f'{ours} - {base}'] = [{k: a[k] - b[k] for k in a if k in b} for a, b in both]
         return [{'': name, **_columns(results, measures)} for name, results in named.items()]
 
 

@@ -31,7 +31,7 @@ evaluation = dict(limits=dict(train=40, test=20), tasks=dict(equivariance=dict(t
 
 def compare(config, *options):
     command = [sys.executable, 'tools/analysis/compare.py', str(config), '--seeds', '0', '1', '--interval', '1']
-    command += ['--work-dir', str(config.parent / 'runs'), '--curves', 'knn_top1', *options]
+    command += ['--work-dir', str(config.parent / 'runs'), '--curves', 'knn_top1', '--pairs', 'tiny=tiny', *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -41,16 +41,19 @@ def test_runs_are_compared_and_not_repeated(tmp_path):
     assert first.returncode == 0, first.stderr[-2000:]
     assert '== tiny, seed 0' in first.stdout and '== tiny, seed 1' in first.stdout
     rows = json.loads((tmp_path / 'runs/table.json').read_text())
-    assert [row[''] for row in rows] == ['raw pixels', 'random ResNet_CIFAR', 'tiny']
+    assert [row[''] for row in rows] == ['raw pixels', 'random ResNet_CIFAR', 'tiny', 'tiny - tiny']
+    assert rows[-1]['kNN top-1'] == '0.000 +- 0.000'
     assert all('+-' in row['kNN top-1'] for row in rows)
     results = [json.loads((tmp_path / f'runs/tiny_seed{s}/run.json').read_text())['measures'] for s in (0, 1)]
     assert results[0] != results[1] and results[0]['minutes'] > 0 and results[0]['iter'] == 2
     lines = (tmp_path / 'runs/tiny_seed0/evaluation.jsonl').read_text().splitlines()
     assert [json.loads(line)['iter'] for line in lines] == [1, 2]
     second = compare(config)
-    assert '== tiny' not in second.stdout and second.stdout.splitlines()[-3:] == first.stdout.splitlines()[-3:]
+    assert '== tiny' not in second.stdout and second.stdout.splitlines()[-4:] == first.stdout.splitlines()[-4:]
     assert Image.open(tmp_path / 'runs/curves.png').size[0] > 400
 
+    unknown = compare(config, '--pairs', 'tiny=huge')
+    assert unknown.returncode == 2 and '--pairs: huge is none of the configs' in unknown.stderr
     changed = compare(config, '--cfg-options', 'optim_wrapper.optimizer.lr=0.01')
     (line,) = [x for x in changed.stderr.splitlines() if x.startswith('error')]
     assert changed.returncode == 2 and 'tiny_seed0' in line and 'other settings' in line

@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], help='for every run: a.b=1 c=x')
     parser.add_argument('--interval', type=int, default=0, help='iterations between evaluations; 0: only at the end')
     parser.add_argument('--measures', nargs='+', metavar='KEY', default=[], help='further keys of the table')
+    parser.add_argument('--pairs', nargs='+', default=[], metavar='OURS=BASE', help='rows with the gain, seed by seed')
     parser.add_argument('--curves', nargs='+', metavar='KEY', help='draw these measures against steps')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
@@ -32,7 +33,8 @@ def main() -> int:
     from eqssl.utils.tables import format_table, write_json
 
     comparison = Comparison(args.work_dir, args.cfg_options, args.interval)
-    rows = comparison.table(args.configs, args.seeds, {**MEASURES, **{key: key for key in args.measures}})
+    pairs = dict(pair.split('=', 1) for pair in args.pairs)
+    rows = comparison.table(args.configs, args.seeds, {**MEASURES, **{key: key for key in args.measures}}, pairs)
     print(format_table(rows))
     write_json(args.work_dir / 'table.json', rows)
     if args.curves:

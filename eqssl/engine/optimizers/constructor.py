@@ -1,19 +1,22 @@
-"""Parameter groups of self-supervised training."""
+"""Parameter groups of pre-training, and of fine-tuning in mmpretrain, mmseg and mmdet."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch.nn as nn
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import OPTIMIZERS
 
 from eqssl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 from eqssl.utils.errors import UserError
+from eqssl.utils.tables import format_table
 
 FUSED = ('AdamW', 'Adam', 'SGD', 'Adagrad')
 FACTORS = ('layer_decay', 'patch_embed_lr', 'norm_bias_lr')
-KNOWN = ('decay_norm_bias', 'constant_lr', *FACTORS)
+KNOWN = ('decay_norm_bias', 'decay_tokens', 'constant_lr', *FACTORS)
+TOKENS = ('cls_token', 'pos_embed', 'mask_token', 'register_tokens')
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -27,7 +30,9 @@ class OptimWrapperConstructor:
             - ``decay_norm_bias=True``: weight decay (and adaptation) on all parameters (SimSiam, SwAV);
             - ``norm_bias_lr``: factor for the learning rate of biases and norms (Barlow Twins: 0.024);
             - ``layer_decay``: a layer's learning rate is ``layer_decay ** (layers above it)``; heads have the full one
-              (DINOv2: 0.9). The depth of a parameter is the backbone's ``get_layer_depth`` (mmpretrain's ViT);
+              (DINOv2: 0.9). The depth of a parameter is the backbone's ``get_layer_depth`` (mmpretrain's ViT): class,
+              position and mask tokens and the patch embedding lie at 0. A table of the groups is printed;
+            - ``decay_tokens=False``: no weight decay on these tokens (fine-tuning; DINO and iBOT decay them);
             - ``patch_embed_lr``: further factor for the patch embedding (DINOv2: 0.2);
             - ``constant_lr``: list of name prefixes whose learning rate no schedule changes (SimSiam:
               ``['head.predictor']``).
@@ -67,7 +72,8 @@ class OptimWrapperConstructor:
             if not parameter.requires_grad:
                 continue
             single = parameter.ndim <= 1 or name.endswith('.bias')
-            free = single and not self.options.get('decay_norm_bias', False)
+            token = name.rpartition('.')[2] in TOKENS and not self.options.get('decay_tokens', True)
+            free = token or (single and not self.options.get('decay_norm_bias', False))
             fixed = bool(constant) and name.startswith(constant)
             scale = self._lr_scale(model, name, single)
             group = groups.setdefault((scale, free, fixed), {'params': []})
@@ -107,5 +113,23 @@ class OptimWrapperConstructor:
         for group in groups:
             if 'lr_scale' in group:
                 group['lr'] = optimizer['lr'] * group['lr_scale']
+        if 'layer_decay' in self.options:
+            print_log('parameter groups\n' + group_table(bare, groups, optimizer), 'current')
         built = OPTIMIZERS.build({**optimizer, 'params': groups})
         return OPTIM_WRAPPERS.build(config, default_args={'optimizer': built})
+
+
+def group_table(model: nn.Module, groups: list[dict[str, Any]], optimizer: dict[str, Any]) -> str:
+    """One line per group, from the smallest learning rate on: rate, decay, number of tensors and weights, a name."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    rows = [
+        {
+            'lr': f'{group.get("lr", optimizer["lr"]):.3g}',
+            'weight decay': group.get('weight_decay', optimizer.get('weight_decay', 0.0)),
+            'tensors': len(group['params']),
+            'weights': sum(p.numel() for p in group['params']),
+            'first': names[id(group['params'][0])],
+        }
+        for group in sorted(groups, key=lambda g: g.get('lr', optimizer['lr']))
+    ]
+    return format_table(rows)

@@ -1,0 +1,135 @@
+"""Requirement 4: every export loads back in its library and has the same features; nothing half-written stays."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from eqssl.downstream.backbone_file import read_backbone
+from eqssl.downstream.config_text import read_config_text
+from eqssl.downstream.export import check, open_network
+from eqssl.downstream.export_formats import FORMATS, export
+from eqssl.engine.front_door import open_front_door
+from eqssl.registry import MODELS
+from eqssl.utils.errors import UserError
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.usefixtures('registered')
+
+
+def checkpoint(folder, **options):
+    """A file as tools/train.py writes it, with random weights."""
+    cfg = open_front_door(str(ROOT / 'configs/demo/ibot_recon_objects.py'), options)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    with torch.no_grad():
+        for value in model.state_dict().values():
+            if value.is_floating_point():
+                value.add_(torch.randn_like(value).abs() * 0.02)
+    folder.mkdir(parents=True)
+    path = folder / 'iter_2.pth'
+    torch.save({'state_dict': model.state_dict(), 'meta': {'cfg': cfg.pretty_text, 'iter': 2}}, path)
+    return str(path)
+
+
+RESNET = {
+    'model.backbone': dict(_delete_=True, type='mmpretrain.ResNet', depth=18),
+    'model.head': dict(_delete_=True, type='eqssl.BYOLHead', hidden=16, out_dim=8),
+    'model.neck': None,
+    'model.auxiliary': None,
+    'train_dataloader.dataset.mask': None,
+}
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory, registered):
+    folder = tmp_path_factory.mktemp('export')
+    return {
+        'vit': checkpoint(folder / 'vit'),
+        'scaled': checkpoint(folder / 'scaled', **{'model.backbone.layer_scale_init_value': 0.5}),
+        'resnet': checkpoint(folder / 'resnet', **RESNET),
+        'cifar': checkpoint(folder / 'cifar', **{**RESNET, 'model.backbone': dict(
+            _delete_=True, type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=8, base_channels=8)}),
+    }  # fmt: skip
+
+
+FITS = [
+    *(('vit', target) for target in FORMATS),
+    *(('scaled', target) for target in ('backbone', 'timm', 'hf')),
+    *(('resnet', target) for target in ('backbone', 'timm', 'torchvision', 'safetensors')),
+    ('cifar', 'backbone'),
+]
+PACKAGES = {'timm': 'timm', 'hf': 'transformers', 'onnx': 'onnxruntime', 'safetensors': 'safetensors'}
+
+
+@pytest.mark.parametrize(('kind', 'target'), FITS)
+def test_what_was_written_has_the_same_features(files, tmp_path, kind, target, capsys):
+    pytest.importorskip(PACKAGES.get(target, 'torch'))
+    path = export(files[kind], target, tmp_path, name='net')
+    assert path.exists() and [p.name for p in tmp_path.iterdir()] == [path.name]
+    name, date, digest = (
+        path.name.split('.')[0].rsplit('_', 1)[0],
+        *path.name.split('.')[0].rsplit('_', 1)[1].split('-'),
+    )
+    assert name == f'net_{target}' and len(date) == 8 and len(digest) == 8
+    assert 'features read back differ by' in capsys.readouterr().out
+
+
+def test_backbone_and_metadata(files, tmp_path):
+    path = export(files['vit'], 'backbone', tmp_path, branch='student')
+    content = torch.load(path, weights_only=True)
+    assert all(k.startswith('backbone.') for k in content['state_dict'])
+    assert content['meta']['branch'] == 'student' and content['meta']['iteration'] == '2'
+    original = torch.load(files['vit'], weights_only=True)['state_dict']
+    torch.testing.assert_close(read_backbone(path).state['pos_embed'], original['backbone.pos_embed'])
+    teacher = export(files['vit'], 'backbone', tmp_path)
+    assert teacher.name[-12:] != path.name[-12:], 'another network, another hash'
+    torch.testing.assert_close(read_backbone(teacher).state['pos_embed'], original['teacher.backbone.pos_embed'])
+
+
+def test_features_that_differ_are_refused(files):
+    network, same = open_network(files['vit']), open_network(files['vit'])
+    same.module.double()
+    assert check(network, same.features, 'x') == 0
+    with pytest.raises(UserError, match=r'--to x: features differ by \d'):
+        check(network, lambda images: same.features(images) * 1.0001, 'x')
+
+
+@pytest.mark.parametrize(
+    ('kind', 'target', 'message'),
+    [
+        ('scaled', 'torchvision', "no place for 'layers.0.attn.gamma1.weight'"),
+        ('resnet', 'hf', 'is for ViTs'),
+        ('cifar', 'torchvision', 'knows no mmpretrain.ResNet_CIFAR'),
+        ('cifar', 'timm', 'knows no mmpretrain.ResNet_CIFAR'),
+    ],
+)
+def test_formats_that_do_not_fit_say_so_and_leave_nothing(files, tmp_path, kind, target, message):
+    pytest.importorskip(PACKAGES.get(target, 'torch'))
+    with pytest.raises(UserError, match=message):
+        export(files[kind], target, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_config_inside_is_read_as_data():
+    text = "a = dict(b=[1, (2.5, None)], c={'d': dict(e='f')})\nx = -1\n"
+    assert read_config_text(text) == {'a': {'b': [1, (2.5, None)], 'c': {'d': {'e': 'f'}}}, 'x': -1}
+    for code in ("a = print('executed')", 'import os', 'a = dict(**b)', 'a ='):
+        with pytest.raises(UserError, match='not plain data'):
+            read_config_text(code)
+
+
+def test_the_tool_and_its_errors(files, tmp_path):
+    def run(*words):
+        command = [sys.executable, 'tools/export.py', *words]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    done = run(files['vit'], '--to', 'torchvision', '--out', str(tmp_path))
+    assert done.returncode == 0 and 'vit_torchvision_' in done.stdout
+    plain = tmp_path / 'plain.pth'
+    torch.save({'state_dict': {}}, plain)
+    failed = run(str(plain), '--to', 'backbone')
+    assert failed.returncode == 2 and 'has no config inside' in failed.stderr and 'Traceback' not in failed.stderr

@@ -1,0 +1,57 @@
+"""Requirement 5: downstream runs in one table."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from tests.conftest import ROOT
+
+
+def work_dir(folder, *lines, time='20260101_000000'):
+    log = folder / time / 'vis_data' / 'scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text('\n'.join(json.dumps(line) for line in lines) + '\n')
+
+
+def validation(step, value):
+    return {'mIoU': value, 'aAcc': 80.0, 'data_time': 0.1, 'time': 0.2, 'step': step}
+
+
+def table(*words, cwd):
+    command = [sys.executable, str(ROOT / 'tools/analysis/collect_results.py'), *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_table_of_seeds_with_mean_and_spread(tmp_path):
+    train = {'lr': 0.1, 'loss': 2.0, 'step': 10}
+    work_dir(tmp_path / 'base_0', train, validation(10, 31.0), validation(20, 30.0))
+    work_dir(tmp_path / 'base_1', train, validation(20, 32.0))
+    work_dir(tmp_path / 'ours_0', train, validation(10, 20.0))
+    work_dir(tmp_path / 'ours_0', validation(20, 35.0), time='20260102_000000')  # resumed
+    done = table('base=base_*', 'ours=ours_0', '--measures', 'mIoU', '--json', 'out.json', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / 'out.json').read_text())
+    assert rows[0] == {'': 'base', 'runs': 2, 'mIoU': '31.000 +- 1.414'}
+    assert rows[1] == {'': 'ours', 'runs': 1, 'mIoU': '35.000'}
+    best = table('base=base_0', '--best', '--json', 'best.json', cwd=tmp_path)
+    assert best.returncode == 0
+    assert json.loads((tmp_path / 'best.json').read_text()) == [
+        {'': 'base', 'runs': 1, 'mIoU': '31.000', 'aAcc': '80.000'}
+    ]
+
+
+def test_errors_name_the_folder(tmp_path):
+    (tmp_path / 'empty').mkdir()
+    work_dir(tmp_path / 'young', {'lr': 0.1, 'loss': 2.0, 'step': 10})
+    work_dir(tmp_path / 'done', validation(10, 31.0))
+    for words, message in (
+        (['a=empty'], "'empty' holds no log"),
+        (['a=none'], "'none' is no folder"),
+        (['a=young'], "'young' has no validation"),
+        (['done'], 'belongs to no group'),
+        (['a=done', '--measures', 'mAP'], "'done' has no mAP; it has mIoU, aAcc"),
+    ):
+        failed = table(*words, cwd=tmp_path)
+        assert failed.returncode == 2 and message in failed.stderr, failed.stderr

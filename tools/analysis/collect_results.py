@@ -1,0 +1,50 @@
+"""Downstream runs in one table: ``python tools/analysis/collect_results.py base=work_dirs/a_* ours=work_dirs/b_*``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from eqssl.utils.errors import UserError, run_cli
+
+
+def read_groups(words: list[str]) -> dict[str, list[Path]]:
+    """``name=dir`` opens a group, further dirs (as a shell expands a pattern) belong to it."""
+    groups: dict[str, list[Path]] = {}
+    name = ''
+    for word in words:
+        if '=' in word:
+            name, _, word = word.partition('=')
+        if not name:
+            raise UserError(f"'{word}' belongs to no group; begin with name=work_dir")
+        found = sorted(Path().glob(word)) if not Path(word).is_absolute() else [Path(word)]
+        groups.setdefault(name, []).extend(p for p in found if p.is_dir())
+        if not groups[name]:
+            raise UserError(f"'{word}' is no folder")
+    return groups
+
+
+def main() -> int:
+    """Print the table and store it."""
+    parser = argparse.ArgumentParser(description='Mean and spread of downstream runs.')
+    parser.add_argument('groups', nargs='+', metavar='NAME=DIR')
+    parser.add_argument('--measures', nargs='+', metavar='KEY', help='e.g. mIoU or coco/bbox_mAP; default all')
+    parser.add_argument('--best', action='store_true', help='best validation by the first measure, not the last one')
+    parser.add_argument('--json', metavar='FILE')
+    parser.add_argument('--debug', action='store_true')
+    args = parser.parse_args()
+    from eqssl.downstream.results import collect
+    from eqssl.utils.tables import format_table, write_json
+
+    rows = collect(read_groups(args.groups), args.measures, args.best)
+    print(format_table(rows))
+    if args.json:
+        write_json(args.json, rows)
+    return 0
+
+
+if __name__ == '__main__':
+    run_cli(main)
