@@ -10,11 +10,12 @@ SEED ?= 0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 CORE := $(VENV)/.core-installed
+SEG := $(VENV)/.mmseg-installed
 DEV := $(VENV)/.dev-installed
 CONSTRAINTS := -c requirements/constraints.txt
 BASE_FLAG := $(if $(BASE),--train-base,)
 
-.PHONY: demo test install install-dev lint docs check-env clean slow
+.PHONY: demo test install install-mmseg install-dev lint docs check-env clean slow
 
 demo: $(CORE)
 	$(BIN)/python tools/demo.py --data $(DATA) --seed $(SEED) $(BASE_FLAG) || { $(BIN)/python tools/check_env.py --quiet; exit 1; }
@@ -33,6 +34,7 @@ slow: $(DEV)
 
 install: $(CORE)
 install-dev: $(DEV)
+install-mmseg: $(SEG)
 
 $(VENV)/bin/python:
 	@echo '== making the virtual environment $(VENV)'
@@ -49,7 +51,13 @@ $(CORE): requirements/core.txt requirements/openmmlab.txt requirements/mm-needs.
 	@$(BIN)/python tools/check_env.py --quiet
 	@touch $@
 
-$(DEV): $(CORE) requirements/dev.txt requirements/export.txt
+$(SEG): $(CORE) requirements/mmseg.txt requirements/mmseg-needs.txt
+	@echo '== installing mmseg'
+	$(PIP) install $(CONSTRAINTS) -r requirements/mmseg-needs.txt
+	$(PIP) install $(CONSTRAINTS) --no-deps -r requirements/mmseg.txt
+	@touch $@
+
+$(DEV): $(SEG) requirements/dev.txt requirements/export.txt
 	@echo '== installing test and documentation tools, and the libraries that exports are checked with'
 	$(PIP) install $(CONSTRAINTS) -r requirements/dev.txt -r requirements/export.txt
 	@touch $@

@@ -16,8 +16,8 @@ from eqssl.registry import WEIGHT_INITIALIZERS
 from eqssl.utils.errors import UserError
 
 REQUIRED_SHARE = 0.99
-# What a backbone may lack (filled as the library does) and what a file may hold beyond it: not part of the features.
-MAY_BE_MISSING = ('mask_token',)
+# What a file may lack (ln2 is the norm after pooling, new with every head) and what it may hold beyond the backbone.
+MAY_BE_MISSING = ('mask_token', 'ln2.weight', 'ln2.bias')
 MAY_BE_LEFT = ('mask_token', 'ln1.weight', 'ln1.bias')
 
 
@@ -154,7 +154,7 @@ def load_backbone(module: nn.Module, path: str, branch: str | None = None) -> st
         )
     module.load_state_dict(result.state, strict=False)  # complete: checked above, name by name
     missing = f'; not in the file: {_some(result.missing)}' if result.missing else ''
-    return f"loaded {loaded} from '{path}' ({found.place or 'top level: '}{found.family.title}){missing}"
+    return f"loaded {loaded} from '{path}' ({found.place or 'top level'}, {found.family.title}){missing}"
 
 
 def _some(names: list[str]) -> str:

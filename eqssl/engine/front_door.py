@@ -70,6 +70,12 @@ def named_data(root: str) -> str:
     return root if cifar is None else str(fetch_cifar(cifar))
 
 
+def distributed_wrapper() -> dict[str, Any]:
+    """mmengine's wrapper for this rank's device; its own default asks for a GPU."""
+    device_ids = [int(os.environ.get('LOCAL_RANK', 0))] if torch.cuda.is_available() else None
+    return {'type': 'MMDistributedDataParallel', 'device_ids': device_ids, 'broadcast_buffers': False}
+
+
 def complete(cfg: Config) -> None:
     """Fill in what follows from other keys: data root, seeds, loader defaults, the distributed wrapper."""
     rootless = [source for source in sources(cfg._cfg_dict) if 'data_root' not in source]
@@ -97,16 +103,7 @@ def complete(cfg: Config) -> None:
     for scheduler in cfg.param_scheduler if isinstance(cfg.param_scheduler, list) else [cfg.param_scheduler]:
         if scheduler.get('type') == 'eqssl.CosineSchedule' and scheduler.get('by_epoch', True):
             scheduler['by_epoch'] = scheduler['convert_to_iter_based'] = True
-    device_ids = [int(os.environ.get('LOCAL_RANK', 0))] if torch.cuda.is_available() else None
-    cfg.setdefault(
-        'model_wrapper_cfg',
-        {
-            'type': 'MMDistributedDataParallel',
-            'device_ids': device_ids,
-            'broadcast_buffers': False,
-            'gradient_as_bucket_view': True,
-        },
-    )
+    cfg.setdefault('model_wrapper_cfg', {**distributed_wrapper(), 'gradient_as_bucket_view': True})
 
 
 def fit_views_to_model(cfg: Config) -> None:
@@ -173,8 +170,12 @@ def check_training(cfg: Config, ranks: int) -> int:
 
 
 def open_front_door(path: str, options: dict[str, Any] | None = None) -> Config:
-    """Read, check and complete a config; the only way in for every tool."""
-    cfg = read_config(path, options)
+    """Read, check and complete a pre-training config; the only way in for every tool."""
+    return prepare(read_config(path, options))
+
+
+def prepare(cfg: Config) -> Config:
+    """Check and complete a pre-training config that was read."""
     scope = cfg.get('default_scope', 'mmpretrain')
     init_default_scope(scope)
     with contextlib.redirect_stdout(io.StringIO()):  # mmpretrain prints which optional packages it lacks

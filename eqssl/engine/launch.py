@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from eqssl.engine.front_door import check_training, check_work_dir, open_front_door
+from eqssl.engine.front_door import check_training, check_work_dir, prepare, read_config
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
 from eqssl.registry import RUNNERS
 from eqssl.utils import dist
@@ -22,7 +22,9 @@ def apply_flags(cfg: Config, args: Any) -> None:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     cfg.launcher = args.launcher
-    if args.amp:
+    if args.amp and is_downstream(cfg):
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype='bfloat16')
+    elif args.amp:
         cfg.optim_wrapper['precision'] = 'bf16'
     if args.resume is not None:
         cfg.resume = True
@@ -34,15 +36,26 @@ def apply_flags(cfg: Config, args: Any) -> None:
         cfg.auto_scale_lr['enable'] = True
 
 
+def is_downstream(cfg: Config) -> bool:
+    """Whether a config fine-tunes in mmpretrain, mmseg or mmdet."""
+    return 'checkpoint' in cfg or cfg.get('default_scope') in ('mmseg', 'mmdet')
+
+
 def run_training(args: Any) -> int:
-    """Train as ``tools/train.py`` is told.
+    """Train as ``tools/train.py`` is told: pre-training, or a downstream config with its library.
 
     Returns:
         exit code: 0, or 75 where a signal stopped the run after it had saved.
     """
-    cfg = open_front_door(args.config, args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
+    if not is_downstream(cfg):
+        prepare(cfg)
     apply_flags(cfg, args)
     check_work_dir(cfg.work_dir)
+    if is_downstream(cfg):
+        from eqssl.downstream.launch import run_downstream
+
+        return run_downstream(cfg, args)
     if args.check is not None:
         images = check_training(cfg, args.check)
         print(f'{args.config}: checked, {images} images for {args.check} rank(s)')

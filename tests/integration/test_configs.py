@@ -15,7 +15,7 @@ from tests.conftest import ROOT, write_images
 from tests.helpers import VIT
 
 FILES = [*(ROOT / 'configs').rglob('*.py'), *(ROOT / 'projects').rglob('configs/*.py')]
-CONFIGS = sorted(p for p in FILES if '_base_' not in p.parts)
+CONFIGS = sorted(p for p in FILES if not {'_base_', 'downstream'} & set(p.parts))
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures('registered')]
 
 

@@ -1,0 +1,12 @@
+# iBOT's fine-tuning of ViT-S (ADE20K): AdamW, layer decay 0.65, no decay on biases, norms and tokens; poly after 1500 iterations of warm-up.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    constructor='eqssl.OptimWrapperConstructor',
+    optimizer=dict(type='AdamW', lr=7e-4, betas=(0.9, 0.999), weight_decay=0.05),
+    paramwise_cfg=dict(layer_decay=0.65, decay_tokens=False),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
+    dict(type='PolyLR', eta_min=0.0, power=1.0, by_epoch=False, begin=1500, end=160000),
+]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=160000, val_interval=16000)

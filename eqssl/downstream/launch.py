@@ -1,0 +1,105 @@
+"""Fine-tuning in mmpretrain, mmseg and mmdet, started by the same tool as pre-training."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from eqssl.downstream.nuclei import nuclei_folder
+from eqssl.engine.front_door import distributed_wrapper
+from eqssl.utils import dist
+from eqssl.utils.errors import UserError
+
+LIBRARIES = {'mmseg': 'onedl-mmsegmentation', 'mmdet': 'onedl-mmdetection', 'mmpretrain': 'onedl-mmpretrain'}
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def dicts(node: Any) -> Iterator[dict]:
+    """Every dict of a config, the outer ones first."""
+    if isinstance(node, dict):
+        yield node
+        for value in list(node.values()):
+            yield from dicts(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from dicts(value)
+
+
+def load_library(scope: str) -> None:
+    """Import a library and fill its registries.
+
+    Raises:
+        UserError: it, or the compiled ops that it needs, is not installed.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # the libraries print which optional packages they lack
+            importlib.import_module(f'{scope}.models')
+            importlib.import_module(f'{scope}.utils').register_all_modules(init_default_scope=True)
+    except ImportError as error:
+        what = 'mmcv with compiled ops' if 'mmcv._ext' in str(error) else LIBRARIES[scope]
+        raise UserError(
+            f"default_scope='{scope}' needs {what} ({error}); install the downstream extra: make downstream"
+        ) from error
+
+
+def complete(cfg: Config) -> None:
+    """Top-level ``checkpoint`` and ``data_root`` into the places that take them; what a machine without GPU needs.
+
+    Raises:
+        UserError: data_root is no folder, or no init_cfg takes the checkpoint.
+    """
+    takers = [node for node in dicts(cfg._cfg_dict) if node.get('type') == 'eqssl.PretrainedBackbone']
+    if cfg.get('checkpoint') is not None:
+        if not takers:
+            raise UserError("checkpoint is set, but no init_cfg=dict(type='eqssl.PretrainedBackbone') takes it")
+        for node in takers:
+            node['checkpoint'] = cfg.checkpoint
+    if cfg.get('data_root') == 'nuclei' and not Path('nuclei').exists():
+        cfg.data_root = str(nuclei_folder())
+    if cfg.get('data_root') is not None:
+        if not Path(cfg.data_root).is_dir():
+            raise UserError(f"data_root '{cfg.data_root}' is not a folder; give it with --cfg-options data_root=DIR")
+        for node in dicts([cfg.get(key) for key in (*LOADERS, 'val_evaluator', 'test_evaluator')]):
+            if 'data_root' in node:
+                node['data_root'] = cfg.data_root
+            if str(node.get('ann_file', '')).startswith('data_root/'):  # evaluators take a whole path
+                node['ann_file'] = str(Path(cfg.data_root) / node['ann_file'].removeprefix('data_root/'))
+    cfg.setdefault('model_wrapper_cfg', distributed_wrapper())
+    if not torch.cuda.is_available():
+        synchronized = [node for node in dicts(cfg.model) if node.get('type') == 'SyncBN']
+        for node in synchronized:
+            node['type'] = 'BN'
+        if synchronized:
+            print_log('no GPU: SyncBN, which needs one, becomes BN (statistics of each rank)', 'current')
+
+
+def build_runner(cfg: Config, args: Any) -> Runner:
+    """A completed config's Runner, with its library loaded and the process group made."""
+    load_library(cfg.get('default_scope', 'mmpretrain'))
+    complete(cfg)
+    dist.init_from_launcher(args.launcher, float((cfg.get('env_cfg') or {}).get('timeout', 1800)))
+    return Runner.from_cfg(cfg)
+
+
+def run_downstream(cfg: Config, args: Any) -> int:
+    """Fine-tune as ``tools/train.py`` is told.
+
+    Returns:
+        exit code 0.
+    """
+    if args.check is not None:
+        load_library(cfg.get('default_scope', 'mmpretrain'))
+        complete(cfg)
+        print(f'{args.config}: checked (library, checkpoint key, data_root)')
+        return 0
+    build_runner(cfg, args).train()
+    return 0
