@@ -138,3 +138,11 @@ def total_loss(model: Any, data: dict[str, Any]) -> tuple[torch.Tensor, dict[str
     """Sum of the losses and all values of one batch."""
     out = model.loss(model.data_preprocessor(data, True)['views'])
     return torch.stack([v for k, v in out.items() if 'loss' in k]).sum(), out
+
+
+def trainer(model: Any) -> Any:
+    """SGD with momentum in the project's wrapper."""
+    from eqssl.engine import OptimWrapper
+
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return OptimWrapper(torch.optim.SGD(parameters, lr=0.05, momentum=0.9, fused=True))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 import torch
 
 from eqssl.utils.counters import HostReads, counted
 from eqssl.utils.errors import UserError
-from tests.helpers import BASES, base_config, build_model, total_loss
+from tests.helpers import BASES, base_config, build_model, total_loss, trainer
 from tests.tasks import DECODER, NECK, TASKS, data, with_tasks
 
 pytestmark = pytest.mark.usefixtures('registered')
@@ -29,6 +30,26 @@ def test_every_task_trains_on_every_base_and_weight_zero_is_the_base(base, task)
     plain, off = build_model(base_config(base)), build_model(with_tasks(base, task, weight=0.0))
     values = [total_loss(m, data(base))[0] for m in (plain, off)]
     assert torch.equal(*values)
+
+
+PAIRS = list(itertools.combinations(TASKS, 2))  # every two tasks, dealt to the bases in turn
+
+
+@pytest.mark.parametrize(
+    ('base', 'pair'), [(list(BASES)[i % len(BASES)], pair) for i, pair in enumerate(PAIRS)], ids=str
+)
+def test_every_two_tasks_train_two_steps_without_host_reads_and_add_their_declared_views(base, pair):
+    model, plain = build_model(with_tasks(base, *pair)), build_model(base_config(base))
+    wrapper = trainer(model)
+    outs = [model.train_step(data(base), wrapper)]
+    with HostReads() as reads:
+        outs.append(model.train_step(data(base, 6), wrapper))
+    assert reads.reads == 0 and wrapper.finite
+    assert all(torch.isfinite(out[f'loss_{name}']) for out in outs for name in pair)
+    views, bare = (m.data_preprocessor(data(base), True)['views'] for m in (model, plain))
+    assert set(views.crops) - views.extra == set(bare.crops)
+    assert all(views.crops[group].shape == bare.crops[group].shape for group in bare.crops)
+    assert all(any(group.startswith(name) for name in pair) for group in views.extra)
 
 
 @pytest.mark.parametrize('pair', [('rotation', 'jigsaw'), ('recon', 'rotation'), ('cross', 'topk'), ('sie', 'augself')])

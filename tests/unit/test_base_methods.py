@@ -8,7 +8,6 @@ import math
 import pytest
 import torch
 
-from eqssl.engine import OptimWrapper
 from eqssl.models.monitors import prototype_monitors
 from eqssl.registry import MODELS
 from eqssl.utils.counters import HostReads, counted
@@ -16,7 +15,7 @@ from eqssl.utils.errors import UserError
 from eqssl.utils.meta import without_memory
 from eqssl.utils.profiling import _to_meta
 from eqssl.utils.progress import Progress
-from tests.helpers import BASES, PAIRS, base_config, batch, build_model, total_loss
+from tests.helpers import BASES, PAIRS, base_config, batch, build_model, total_loss, trainer
 
 pytestmark = pytest.mark.usefixtures('registered')
 IDS = [f'{base}-{backbone}' for base, backbone in PAIRS]
@@ -25,11 +24,6 @@ VIEWS_PER_IMAGE = {'global': 2, 'local': 2}
 
 def data(base, start=0, size=6):
     return batch(size, start, local=BASES[base][1])
-
-
-def trainer(model):
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return OptimWrapper(torch.optim.SGD(parameters, lr=0.05, momentum=0.9, fused=True))
 
 
 @pytest.mark.parametrize(('base', 'backbone'), PAIRS, ids=IDS)
