@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from eqssl.downstream.key_maps import FAMILIES, RESNET_KEY, Family, fuse_qkv, translate
+from eqssl.downstream.key_maps import BESIDE, FAMILIES, RESNET_KEY, Family, fuse_qkv, translate
 from eqssl.engine.checkpoint_store import read_checkpoint
 from eqssl.utils.errors import UserError
 
@@ -27,11 +27,13 @@ class FoundBackbone:
         place: where it stands, e.g. ``state_dict: teacher.backbone.``.
         family: naming scheme.
         state: its tensors under mmpretrain's names.
+        unknown: names of tensors that the family does not have and that are no head's or decoder's.
     """
 
     place: str
     family: Family
     state: dict[str, Tensor]
+    unknown: tuple[str, ...] = ()
 
     @property
     def branch(self) -> str | None:
@@ -54,19 +56,22 @@ def _containers(value: Any, place: str = '', depth: int = 0) -> Iterator[tuple[s
                 yield from _containers(item, f'{place}{key}: ', depth + 1)
 
 
-def _named_as_mmpretrain(state: dict[str, Tensor], family: Family) -> dict[str, Tensor]:
-    """The tensors of a backbone (prefix removed) under mmpretrain's names; heads and decoders left out."""
+def _named_as_mmpretrain(state: dict[str, Tensor], family: Family) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """A backbone's tensors (prefix removed) under mmpretrain's names, and the names that mean nothing here."""
     if family.kind == 'ResNet':
-        return {k: v for k, v in state.items() if RESNET_KEY.match(k)}
+        found = {k: v for k, v in state.items() if RESNET_KEY.match(k)}
+        return found, tuple(k for k in state if k not in found and not BESIDE.match(k))
     plain = {re.sub(r'^blocks\.\d+\.(\d+\.)', r'blocks.\1', k): v for k, v in state.items()}  # DINOv2's chunks
     if any(key.startswith('decoder_') for key in plain):
         plain.pop('mask_token', None)  # MAE's belongs to the decoder
-    found = {}
+    named, unknown = {}, []
     for key, value in fuse_qkv(plain).items():
         name = translate(key, family.pairs)
         if name is not None:
-            found[name] = value
-    return found
+            named[name] = value
+        elif not BESIDE.match(key):
+            unknown.append(key)
+    return named, tuple(unknown)
 
 
 def find_backbones(checkpoint: dict[str, Any]) -> list[FoundBackbone]:
@@ -81,7 +86,7 @@ def find_backbones(checkpoint: dict[str, Any]) -> list[FoundBackbone]:
                 state = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
                 if family.telltale and not any(family.telltale in k for k in state):
                     continue
-                found.append(FoundBackbone(place + prefix, family, _named_as_mmpretrain(state, family)))
+                found.append(FoundBackbone(place + prefix, family, *_named_as_mmpretrain(state, family)))
     return found
 
 
@@ -101,17 +106,18 @@ def choose(found: list[FoundBackbone], branch: str | None, source: str) -> Found
             f"checkpoint '{source}' holds no backbone that is known here (ViT of mmpretrain, DINO, iBOT, DINOv2, MAE, "
             'timm, torchvision or transformers; ResNet): no key ends like theirs'
         )
-    teachers = [f for f in found if f.branch == 'teacher']
-    others = [f for f in found if f.branch != 'teacher']
-    wanted = teachers if branch == 'teacher' or (branch is None and teachers) else others
-    if not wanted and len(found) == 1 and found[0].branch is None:
-        wanted = found  # one network and no branches, as a published backbone
-    if not teachers and branch == 'teacher' and len(others) == 1 and others[0].branch is None:
-        wanted = others
-    if not wanted:
-        places = ', '.join(f"'{f.place or 'top'}'" for f in found)
-        raise UserError(f"checkpoint '{source}' has no {branch} backbone; it has {places}; set branch accordingly")
-    return wanted[0]
+    first = {f.branch: f for f in reversed(found)}
+    single = [f.branch for f in found].count(None) == 1  # a network without branches is its own teacher
+    orders = {
+        'teacher': ('teacher', None) if single else ('teacher',),
+        'student': ('student', None),
+        None: ('teacher', None, 'student'),
+    }
+    for name in orders[branch]:
+        if name in first:
+            return first[name]
+    places = ', '.join(f"'{f.place or 'top level'}'" for f in found)
+    raise UserError(f"checkpoint '{source}' has no {branch} backbone; it has {places}; set branch accordingly")
 
 
 def read_backbone(path: str | Path, branch: str | None = None) -> FoundBackbone:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from eqssl.downstream.pretrained import resize_position_embedding
 from eqssl.models.backbones.vit import MMVisionTransformer, VisionTransformer
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError
@@ -79,14 +80,40 @@ class DenseViT(VisionTransformer):
         if window_size == 0 and global_blocks is not None:
             raise UserError('model.backbone.global_blocks needs window_size (14 in ViTDet)')
         if global_blocks is None:
-            global_blocks = [self.num_layers * part // 4 - 1 for part in (1, 2, 3, 4)]
-        self.global_blocks = self._blocks('global_blocks', [g for g in global_blocks if g >= -self.num_layers])
+            global_blocks = sorted({max(0, self.num_layers * part // 4 - 1) for part in (1, 2, 3, 4)})
+        self.global_blocks = self._blocks('global_blocks', global_blocks)
+        self._drop_paths = {}  # of windowed blocks: an image's windows are dropped together
+        if window_size:
+            self.cls_token.requires_grad_(False)  # no part of the computation
+            for number in set(range(self.num_layers)) - set(self.global_blocks):
+                self._drop_paths[number] = self.layers[number].attn.out_drop
+                self.layers[number].attn.out_drop = torch.nn.Identity()
+        self._freeze_unused()
 
     def _blocks(self, key: str, numbers: Sequence[int]) -> list[int]:
         found = [n + self.num_layers if n < 0 else n for n in numbers]
         if any(not 0 <= n < self.num_layers for n in found):
             raise UserError(f'model.backbone.{key}={tuple(numbers)}: the backbone has {self.num_layers} blocks')
         return found
+
+    def _freeze_unused(self) -> None:
+        """Blocks behind the last map that is asked for are not computed."""
+        for block in self.layers[max(self.out_indices) + 1 :]:
+            block.requires_grad_(False)
+        if self.final_norm and self.num_layers - 1 not in self.out_indices:
+            self.ln1.requires_grad_(False)
+
+    def position(self, grid: tuple[int, int]) -> Tensor:
+        """Position embedding for a patch grid, ``[1, 1 + N, D]``; not cached, for detection has a thousand grids."""
+        resized = resize_position_embedding(self.pos_embed, 1, grid) if grid != tuple(self.patch_resolution) else None
+        return self.pos_embed if resized is None else resized
+
+    def train(self, mode: bool = True) -> DenseViT:
+        """As every module's, the drop paths of windowed blocks with it."""
+        super().train(mode)
+        for number, drop in self._drop_paths.items():
+            drop.train(mode and number >= self.frozen_stages)
+        return self
 
     def init_weights(self) -> None:
         """mmpretrain's initialization, or ``init_cfg``."""
@@ -111,14 +138,14 @@ class DenseViT(VisionTransformer):
         normed = block.ln1(tokens).unflatten(1, grid)
         windows, padded = to_windows(normed, self.window_size)
         attended = from_windows(block.attn(windows), self.window_size, padded, grid).flatten(1, 2)
-        tokens = tokens + attended
+        tokens = tokens + self._drop_paths[number](attended)
         return block.ffn(block.ln2(tokens), identity=tokens)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
         """``[B, 3, H, W]`` to one map ``[B, D, ceil(H / P), ceil(W / P)]`` per out index."""
         tokens, grid = self._embed(images)
         maps = []
-        for number in range(self.num_layers):
+        for number in range(max(self.out_indices) + 1):
             if self.checkpoint_blocks and self.training:
                 tokens = checkpoint(self._run_block, number, tokens, grid, use_reentrant=False)  # type: ignore
             else:

@@ -100,7 +100,9 @@ def open_network(checkpoint: str, branch: str | None = None) -> Network:
     text = content.get('meta', {}).get('cfg') if isinstance(content.get('meta'), dict) else None
     if not text:
         raise UserError(f"checkpoint '{checkpoint}' has no config inside; export takes those of tools/train.py")
-    config = read_config_text(text)['model']
+    config = read_config_text(text).get('model') or {}
+    if config.get('type') != 'eqssl.SSLPretrainer':
+        raise UserError(f"checkpoint '{checkpoint}' is not one of pre-training (model.type={config.get('type')})")
     backbone = {k: v for k, v in config['backbone'].items() if k != 'init_cfg'}
     module = MODELS.build(copy.deepcopy(backbone))
     found = choose(find_backbones(content), branch, checkpoint)

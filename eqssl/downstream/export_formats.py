@@ -180,7 +180,7 @@ def to_onnx(network: Network, path: Path) -> Features:
     """A graph from normalized images ``[B, 3, S, S]`` (any B) to features; read back with onnxruntime."""
     need('onnxscript', 'onnx')
     runtime, onnx = need('onnxruntime', 'onnx'), need('onnx', 'onnx')
-    images = torch.rand(2, 3, network.side, network.side)
+    images = torch.rand(3, 3, network.side, network.side)  # another batch than the check's
     torch.onnx.export(
         _Features(network).eval(),
         (images,),
@@ -230,13 +230,16 @@ def export(checkpoint: str, target: str, folder: Path, branch: str | None = None
     network = open_network(checkpoint, branch)
     stem = network.stem(f'{name or Path(checkpoint).resolve().parent.name}_{target}')
     path = folder / f'{stem}{suffix}'
-    staged = folder / f'.{stem}.part{suffix}'
+    staged = folder / f'.{stem}.{os.getpid()}{suffix}'
     folder.mkdir(parents=True, exist_ok=True)
     _remove(staged)
     try:
         difference = check(network, write(network, staged), target)
-        _remove(path)
+        if staged.is_dir():
+            _remove(path)  # a folder cannot be replaced in one step
         os.replace(staged, path)
+    except RuntimeError as error:  # a library's strict loading
+        raise UserError(f'--to {target}: {str(error).splitlines()[0]}') from error
     finally:
         _remove(staged)
     print(f'{path}: {network.meta["branch"]}, features read back differ by {difference:.1e}')

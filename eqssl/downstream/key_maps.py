@@ -63,6 +63,8 @@ TORCHVISION: Pairs = (
     ('layers.{i}.ln2.*', 'encoder.layers.encoder_layer_{i}.ln_2.*'),
     ('layers.{i}.ffn.layers.0.0.*', 'encoder.layers.encoder_layer_{i}.mlp.0.*'),
     ('layers.{i}.ffn.layers.1.*', 'encoder.layers.encoder_layer_{i}.mlp.3.*'),
+    ('layers.{i}.ffn.layers.0.0.*', 'encoder.layers.encoder_layer_{i}.mlp.linear_1.*'),  # the published files
+    ('layers.{i}.ffn.layers.1.*', 'encoder.layers.encoder_layer_{i}.mlp.linear_2.*'),
     ('ln1.*', 'encoder.ln.*'),
 )
 # transformers: ViT and Dinov2; query, key and value are fused on the way in and split on the way out
@@ -94,6 +96,11 @@ HF_DINOV2: Pairs = (
     ('layers.{i}.ffn.layers.1.*', 'encoder.layer.{i}.mlp.fc2.*'),
     ('layers.{i}.ffn.gamma2.weight', 'encoder.layer.{i}.layer_scale2.lambda1'),
     ('ln1.*', 'layernorm.*'),
+)
+# What may stand beside a backbone under its prefix: heads, and decoders of masked image models.
+BESIDE = re.compile(
+    r'(heads?|fc|fc_norm|classifier|pooler|pre_logits|last_linear|projection_head|projector|predictor|prototypes|neck'
+    r'|decoder_\w+)(\.|$)'
 )
 RESNET_KEY = re.compile(r'(conv1|bn1|stem(\.\d+)*|layer\d+\.\d+\.[\w.]+)\.\w+$')
 

@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from eqssl.downstream.nuclei import nuclei_folder
-from eqssl.engine.front_door import distributed_wrapper
+from eqssl.engine.front_door import distributed_wrapper, launch_timeout
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 
@@ -47,7 +47,7 @@ def load_library(scope: str) -> None:
     except ImportError as error:
         what = 'mmcv with compiled ops' if 'mmcv._ext' in str(error) else LIBRARIES[scope]
         raise UserError(
-            f"default_scope='{scope}' needs {what} ({error}); install the downstream extra: make downstream"
+            f"default_scope='{scope}' needs {what} ({error}); see docs/en/user_guides/downstream.md"
         ) from error
 
 
@@ -63,6 +63,10 @@ def complete(cfg: Config) -> None:
             raise UserError("checkpoint is set, but no init_cfg=dict(type='eqssl.PretrainedBackbone') takes it")
         for node in takers:
             node['checkpoint'] = cfg.checkpoint
+    elif any(node.get('checkpoint') is None for node in takers):
+        raise UserError(
+            'checkpoint is not set; give it with --cfg-options checkpoint=FILE, or model.backbone.init_cfg=None'
+        )
     if cfg.get('data_root') == 'nuclei' and not Path('nuclei').exists():
         cfg.data_root = str(nuclei_folder())
     if cfg.get('data_root') is not None:
@@ -73,7 +77,8 @@ def complete(cfg: Config) -> None:
                 node['data_root'] = cfg.data_root
             if str(node.get('ann_file', '')).startswith('data_root/'):  # evaluators take a whole path
                 node['ann_file'] = str(Path(cfg.data_root) / node['ann_file'].removeprefix('data_root/'))
-    cfg.setdefault('model_wrapper_cfg', distributed_wrapper())
+    unused = cfg.get('find_unused_parameters', False)  # mmengine reads it only where no wrapper is given
+    cfg.setdefault('model_wrapper_cfg', {**distributed_wrapper(), 'find_unused_parameters': unused})
     if not torch.cuda.is_available():
         synchronized = [node for node in dicts(cfg.model) if node.get('type') == 'SyncBN']
         for node in synchronized:
@@ -86,7 +91,7 @@ def build_runner(cfg: Config, args: Any) -> Runner:
     """A completed config's Runner, with its library loaded and the process group made."""
     load_library(cfg.get('default_scope', 'mmpretrain'))
     complete(cfg)
-    dist.init_from_launcher(args.launcher, float((cfg.get('env_cfg') or {}).get('timeout', 1800)))
+    dist.init_from_launcher(args.launcher, launch_timeout(cfg))
     return Runner.from_cfg(cfg)
 
 

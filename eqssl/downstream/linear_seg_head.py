@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mmcv.cnn import build_norm_layer
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from torch import Tensor, nn
+from torch import Tensor
 
 from eqssl.registry import MODELS
 
@@ -15,12 +16,12 @@ class LinearSegHead(BaseDecodeHead):
     """Batch norm and one linear layer per patch (DINOv2, section 7.4).
 
     Args:
-        **options: of mmseg's ``BaseDecodeHead``; ``channels`` equals ``in_channels``.
+        **options: of mmseg's ``BaseDecodeHead``; ``channels`` equals ``in_channels``, ``norm_cfg`` is that of the norm.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.norm = nn.BatchNorm2d(self.channels)
+        self.norm = build_norm_layer(self.norm_cfg or {'type': 'BN'}, self.channels)[1]
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Maps ``[B, C, h, w]`` to logits ``[B, classes, h, w]``."""

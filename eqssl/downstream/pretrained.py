@@ -15,7 +15,6 @@ from eqssl.downstream.backbone_file import FoundBackbone, read_backbone
 from eqssl.registry import WEIGHT_INITIALIZERS
 from eqssl.utils.errors import UserError
 
-REQUIRED_SHARE = 0.99
 # What a file may lack (ln2 is the norm after pooling, new with every head) and what it may hold beyond the backbone.
 MAY_BE_MISSING = ('mask_token', 'ln2.weight', 'ln2.bias')
 MAY_BE_LEFT = ('mask_token', 'ln1.weight', 'ln1.bias')
@@ -41,29 +40,28 @@ def resize_position_embedding(embedding: Tensor, prefix: int, grid: tuple[int, i
     return torch.cat([front, new.flatten(2).transpose(1, 2).to(embedding.dtype)], dim=1)
 
 
-def _prefix_tokens(count: int) -> int | None:
-    """How many of a position embedding's rows stand before a square grid (0, 1 or a few registers more)."""
-    for prefix in (1, 0, *range(2, 17)):
-        if count > prefix and math.isqrt(count - prefix) ** 2 == count - prefix:
-            return prefix
-    return None
-
-
-def fit_position_embedding(embedding: Tensor, module: nn.Module) -> Tensor:
+def fit_position_embedding(found: FoundBackbone, module: nn.Module) -> Tensor:
     """A file's position embedding for a backbone's grid and tokens.
 
     Raises:
-        UserError: the file's grid is not square, or it lacks a token that the backbone has.
+        UserError: its grid is not square (and not the backbone's), or it lacks a token that the backbone has.
     """
-    own: Tensor = module.pos_embed  # type: ignore[assignment]
+    embedding, own = found.state['pos_embed'], module.state_dict()['pos_embed']
+    shape = tuple(embedding.shape)
+    if embedding.shape == own.shape or len(shape) != 3 or shape[2] != own.shape[2]:
+        return embedding  # as it is, or to be refused with the other shapes
     rows, columns = module.patch_resolution  # type: ignore[misc]
     needed = own.shape[1] - rows * columns
-    prefix = _prefix_tokens(embedding.shape[1])
-    if prefix is None:
-        raise UserError(f'its position embedding {tuple(embedding.shape)} has no square grid')
-    resized = resize_position_embedding(embedding, prefix, (rows, columns))
+    registers = found.state['register_tokens'].shape[1] if 'register_tokens' in found.state else 0
+    front = int('cls_token' in found.state)
+    for prefix in (front, 0, 1, front + registers):
+        if math.isqrt(shape[1] - prefix) ** 2 == shape[1] - prefix:
+            break
+    else:
+        raise UserError(f'its position embedding {shape} has no square grid, which resizing needs')
     if prefix < needed:
         raise UserError(f'its position embedding has {prefix} tokens before the patches, the backbone {needed}')
+    resized = resize_position_embedding(embedding, prefix, (rows, columns))
     return torch.cat([resized[:, :needed], resized[:, prefix:]], dim=1)
 
 
@@ -89,7 +87,7 @@ def fit(module: nn.Module, found: FoundBackbone) -> Fit:
     own, result = module.state_dict(), Fit()
     given = dict(found.state)
     if 'pos_embed' in own and 'pos_embed' in given:
-        given['pos_embed'] = fit_position_embedding(given['pos_embed'], module)
+        given['pos_embed'] = fit_position_embedding(found, module)
     for name, value in own.items():
         if name not in given:
             result.missing += [] if name in MAY_BE_MISSING or name.endswith('num_batches_tracked') else [name]
@@ -103,7 +101,19 @@ def fit(module: nn.Module, found: FoundBackbone) -> Fit:
             result.state[name] = tensor
     optional = MAY_BE_LEFT if 'cls_token' in own else (*MAY_BE_LEFT, 'cls_token')
     result.left = [name for name in given if name not in optional and not name.endswith('num_batches_tracked')]
+    result.left += found.unknown
     return result
+
+
+def _check_heads(module: nn.Module, found: FoundBackbone) -> None:
+    """MoCo v3's ViT-S has 12 heads where others have 6, which no shape tells."""
+    settings = getattr(module, 'arch_settings', {})
+    official = 'base_encoder.' in found.place or 'momentum_encoder.' in found.place
+    if official and settings.get('embed_dims') == 384 and settings.get('num_heads') != 12:
+        raise UserError(
+            f"MoCo v3's ViT-S has 12 heads, the config {settings.get('num_heads')}; set arch=dict(embed_dims=384, "
+            'num_layers=12, num_heads=12, feedforward_channels=1536)'
+        )
 
 
 def _kind(module: nn.Module) -> str:
@@ -123,14 +133,14 @@ def load_backbone(module: nn.Module, path: str, branch: str | None = None) -> st
         a sentence with the numbers of tensors.
 
     Raises:
-        UserError: the file does not fit: another kind of network, another shape, less than 99 % of the tensors, or
-            tensors left over.
+        UserError: the file does not fit: another kind of network, another shape, a tensor missing or left over.
     """
     found = read_backbone(path, branch)
     kind = _kind(module)
     if kind not in ('?', found.family.kind):
         raise UserError(f"checkpoint '{path}' holds a {found.family.kind}, but the config's backbone is a {kind}")
     try:
+        _check_heads(module, found)
         result = fit(module, found)
     except UserError as error:
         raise UserError(f"checkpoint '{path}' does not fit the backbone: {error}") from error
@@ -142,7 +152,7 @@ def load_backbone(module: nn.Module, path: str, branch: str | None = None) -> st
             f"checkpoint '{path}' does not fit the backbone: {loaded} fit, {len(result.shapes)} have another shape "
             f'(first: {result.shapes[0]}){hint}; use the config of the same architecture'
         )
-    if len(result.state) < REQUIRED_SHARE * count:
+    if result.missing:
         raise UserError(
             f"checkpoint '{path}' fills only {loaded} of the backbone; missing: {_some(result.missing)}; use the "
             'config of the same architecture'
@@ -153,8 +163,7 @@ def load_backbone(module: nn.Module, path: str, branch: str | None = None) -> st
             f'{_some(result.left)}; use the config of the same architecture'
         )
     module.load_state_dict(result.state, strict=False)  # complete: checked above, name by name
-    missing = f'; not in the file: {_some(result.missing)}' if result.missing else ''
-    return f"loaded {loaded} from '{path}' ({found.place or 'top level'}, {found.family.title}){missing}"
+    return f"loaded {loaded} from '{path}' ({found.place or 'top level'}, {found.family.title})"
 
 
 def _some(names: list[str]) -> str:
@@ -166,8 +175,8 @@ class PretrainedBackbone:
     """``init_cfg=dict(type='eqssl.PretrainedBackbone', checkpoint=..., branch='teacher')`` of any ViT or ResNet.
 
     Reads checkpoints of this project and published ones (see :mod:`eqssl.downstream.key_maps`), as data only. Position
-    embeddings are resized. Less than 99 % of the tensors, one of another shape, or backbone tensors left over stop the
-    run; mmengine's ``Pretrained`` would go on with random weights.
+    embeddings are resized. A tensor that is missing, of another shape, or left over stops the run; mmengine's
+    ``Pretrained`` would go on with random weights.
 
     Args:
         checkpoint: path.

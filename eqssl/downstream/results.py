@@ -13,10 +13,22 @@ TRAINING = ('lr', 'loss')  # keys that only a line of training has
 BESIDE = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')
 
 
+def _lines(log: Path) -> list[dict[str, float]]:
+    """Numbers of a log's whole lines (a run that was killed may have left half of its last one)."""
+    found = []
+    for text in log.read_text(encoding='utf-8').splitlines():
+        try:
+            found.append({k: v for k, v in json.loads(text).items() if isinstance(v, (int, float))})
+        except json.JSONDecodeError:
+            break
+    return found
+
+
 def read_validation(work_dir: Path) -> list[dict[str, float]]:
     """Validation lines of a run's logs (``<time>/vis_data/scalars.json``), in the order of their steps.
 
-    A run that was resumed has several logs; of two lines of one step the later one counts.
+    A run that was resumed has several logs; of two lines of one step the later one counts. A log that starts again at
+    the beginning is another run's: what came before it does not count.
 
     Raises:
         UserError: no log, or one without a validation.
@@ -25,11 +37,16 @@ def read_validation(work_dir: Path) -> list[dict[str, float]]:
     if not logs:
         raise UserError(f"'{work_dir}' holds no log (<time>/vis_data/scalars.json); is it a work dir of mmengine?")
     lines: dict[float, dict[str, float]] = {}
+    first = None
     for log in logs:
-        for text in log.read_text(encoding='utf-8').splitlines():
-            line = json.loads(text)
-            if not any(key in line for key in TRAINING):
-                lines[line.get('step', -1)] = {k: v for k, v in line.items() if isinstance(v, (int, float))}
+        found = _lines(log)
+        if not found:
+            continue
+        start = found[0].get('step', 0)
+        first = start if first is None else first
+        if start <= first:
+            lines = {}
+        lines |= {line.get('step', -1): line for line in found if not any(key in line for key in TRAINING)}
     if not lines:
         raise UserError(f"'{work_dir}' has no validation in its log yet")
     return [lines[step] for step in sorted(lines)]
@@ -52,13 +69,13 @@ def collect(groups: dict[str, list[Path]], keys: list[str] | None = None, best: 
 
     Args:
         groups: name -> work dirs (seeds).
-        keys: measures; None takes all of the first run.
+        keys: measures; None takes all that every run has.
         best: the best validation of each run instead of the last.
     """
-    rows = []
-    for name, folders in groups.items():
-        results = [measure(folder, keys, best) for folder in folders]
-        keys = keys or list(results[0])
-        found = {key: mean_and_spread([r[key] for r in results if key in r]) for key in keys}
-        rows.append({'': name, 'runs': len(folders), **found})
-    return rows
+    results = {name: [measure(folder, keys, best) for folder in folders] for name, folders in groups.items()}
+    every = [run for runs in results.values() for run in runs]
+    shown = [key for key in every[0] if all(key in run for run in every)]
+    return [
+        {'': name, 'runs': len(runs), **{key: mean_and_spread([run[key] for run in runs]) for key in shown}}
+        for name, runs in results.items()
+    ]

@@ -76,6 +76,11 @@ def distributed_wrapper() -> dict[str, Any]:
     return {'type': 'MMDistributedDataParallel', 'device_ids': device_ids, 'broadcast_buffers': False}
 
 
+def launch_timeout(cfg: Config) -> float:
+    """Seconds that ranks wait for each other: ``env_cfg.dist_cfg.timeout``."""
+    return float((cfg.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout', 1800))
+
+
 def complete(cfg: Config) -> None:
     """Fill in what follows from other keys: data root, seeds, loader defaults, the distributed wrapper."""
     rootless = [source for source in sources(cfg._cfg_dict) if 'data_root' not in source]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from eqssl.engine.front_door import check_training, check_work_dir, prepare, read_config
+from eqssl.engine.front_door import check_training, check_work_dir, launch_timeout, prepare, read_config
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
 from eqssl.registry import RUNNERS
 from eqssl.utils import dist
@@ -60,8 +60,7 @@ def run_training(args: Any) -> int:
         images = check_training(cfg, args.check)
         print(f'{args.config}: checked, {images} images for {args.check} rank(s)')
         return 0
-    timeout = (cfg.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout', 1800)
-    dist.init_from_launcher(args.launcher, float(timeout))
+    dist.init_from_launcher(args.launcher, launch_timeout(cfg))
     runner = RUNNERS.build(cfg)
     try:
         runner.train()

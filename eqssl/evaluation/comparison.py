@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from eqssl.engine.checkpoint_store import iteration_of, list_checkpoints
 from eqssl.engine.front_door import open_front_door
 from eqssl.engine.training_process import parse_options, train_process
 from eqssl.evaluation.evaluator import Evaluation
@@ -52,7 +54,8 @@ class Comparison:
         """Train (or continue, or skip) one run.
 
         Returns:
-            what the evaluation measured after the last iteration, and ``minutes`` of training.
+            what the evaluation measured after the last iteration, and ``minutes``: of training, with the evaluations
+            in between.
 
         Raises:
             UserError: the training failed, or the folder holds a run of another config.
@@ -62,30 +65,53 @@ class Comparison:
             raise UserError(f"config '{config}' has no key evaluation; a comparison needs one")
         mark = fingerprint(cfg)
         stored = json.loads((folder / 'run.json').read_text()) if (folder / 'run.json').is_file() else {}
-        if stored and stored['config'] != mark:
+        foreign = not stored and (list_checkpoints(folder) or (folder / 'log.jsonl').exists())
+        if foreign or stored.get('config', mark) != mark:
             raise UserError(f"'{folder}' holds a run with other settings; delete it or choose another --work-dir")
         if 'measures' in stored:
             return stored['measures']
         write_json(folder / 'run.json', {'config': mark})
         print(f'== {config.stem}, seed {seed}', flush=True)
-        train_process(config, folder, self._options(seed), resume=True)
+        last = train_process(config, folder, self._options(seed), resume=True)
         measures = json.loads((folder / 'evaluation.jsonl').read_text(encoding='utf-8').splitlines()[-1])
+        if measures['iter'] != iteration_of(last):
+            raise UserError(f"'{folder}' has no evaluation of its last iteration; delete {last.name} and run again")
         measures['minutes'] = trained_minutes(folder / 'log.jsonl', cfg.train_dataloader.batch_size)
         write_json(folder / 'run.json', {'config': mark, 'measures': measures})
         return measures
 
-    def controls(self, config: Path, seed: int) -> dict[str, Any]:
-        """Raw pixels and the untrained network under a config's evaluation; once per backbone and seed."""
+    def controls(self, config: Path, seed: int) -> tuple[str, dict[str, Any]]:
+        """Raw pixels and the untrained network under a config's evaluation; measured once per backbone and seed.
+
+        Returns:
+            a mark that is equal for equal backbones under the same evaluation, and the results.
+        """
         cfg = self.config(config, seed)
-        mark = fingerprint([cfg.model.backbone, cfg.evaluation, seed])
-        file = self.folder / f'controls_{mark}.json'
+        kind = fingerprint([cfg.model.backbone, cfg.model.get('data_preprocessor'), cfg.evaluation])
+        file = self.folder / f'controls_{kind}_seed{seed}.json'
         if not file.is_file():
             found = Evaluation(**cfg.evaluation).controls(cfg.model, seed)
             write_json(file, {**found, 'backbone': cfg.model.backbone.type.rpartition('.')[2]})
-        return json.loads(file.read_text())
+        return kind, json.loads(file.read_text())
+
+    def _control_rows(self, configs: list[Path], seeds: list[int]) -> dict[str, list[Measures]]:
+        """Name -> results over seeds; where backbones or evaluations differ, the name tells a config that has them."""
+        users: dict[str, Path] = {}  # kind of control -> the first config that has it
+        results: dict[str, list[dict[str, Any]]] = {}
+        for config in configs:
+            for seed in seeds:
+                kind, found = self.controls(config, seed)
+                if users.setdefault(kind, config) == config:
+                    results.setdefault(kind, []).append(found)
+        rows = {}
+        for kind, runs in results.items():
+            of = f' ({users[kind].stem})' if len(users) > 1 else ''
+            rows[f'raw pixels{of}'] = [run['raw pixels'] for run in runs]
+            rows[f'random {runs[0]["backbone"]}{of}'] = [run['random init'] for run in runs]
+        return rows
 
     def table(
-        self, configs: list[Path], seeds: list[int], measures: dict[str, str], pairs: dict[str, str] | None = None
+        self, configs: list[Path], seeds: list[int], measures: dict[str, str], pairs: Sequence[tuple[str, str]] = ()
     ) -> list[dict[str, Any]]:
         """All runs, then one row per control and per config with mean and spread over seeds.
 
@@ -93,24 +119,23 @@ class Comparison:
             configs: config files.
             seeds: of the runs.
             measures: heading -> key of the evaluation's result.
-            pairs: config -> base config; a row each with the gain, seed by seed (same data, same initial weights).
+            pairs: (config, base config); a row each with the gain, seed by seed (same data, same initial weights).
 
         Raises:
-            UserError: a pair that is not among the configs, or a failed run.
+            UserError: a pair that is not among the configs, two configs of one name, or a failed run.
         """
-        for name in [*(pairs or {}), *(pairs or {}).values()]:
-            if name not in [c.stem for c in configs]:
+        stems = [config.stem for config in configs]
+        if len(set(stems)) < len(stems):
+            raise UserError(f'two configs have one name ({", ".join(sorted(stems))}); rename one')
+        for name in (name for pair in pairs for name in pair):
+            if name not in stems:
                 raise UserError(f'--pairs: {name} is none of the configs')
-        trained: dict[str, list[Measures]] = {c.stem: [] for c in configs}
-        untrained: dict[str, dict[int, Measures]] = {}
+        trained: dict[str, list[Measures]] = {stem: [] for stem in stems}
         for seed in seeds:  # seed by seed: an interrupted comparison has all methods
             for config in configs:
                 trained[config.stem].append(self.run(config, seed))
-                found = self.controls(config, seed)
-                untrained.setdefault('raw pixels', {})[seed] = found['raw pixels']
-                untrained.setdefault(f'random {found["backbone"]}', {})[seed] = found['random init']
-        named = {**{name: list(by_seed.values()) for name, by_seed in untrained.items()}, **trained}
-        for ours, base in (pairs or {}).items():
+        named = {**self._control_rows(configs, seeds), **trained}
+        for ours, base in pairs:
             both = zip(trained[ours], trained[base], strict=True)
             named[f'{ours} - {base}'] = [{k: a[k] - b[k] for k in a if k in b} for a, b in both]
         return [{'': name, **_columns(results, measures)} for name, results in named.items()]

@@ -108,6 +108,33 @@ def test_windows_cost_what_they_should():
     assert flops[0] - flops[1] == pytest.approx(attention * (1 - window / tokens), rel=0.05)
 
 
+def test_what_a_forward_does_not_use_is_not_trained():
+    for options in (dict(window_size=2), dict(out_indices=(0,)), dict(out_indices=(0,), window_size=2)):
+        _, model = pair(**options)
+        model.train()
+        sum(m.square().sum() for m in model(torch.rand(1, 3, 16, 16))).backward()
+        assert [n for n, p in model.named_parameters() if p.requires_grad != (p.grad is not None)] == []
+
+
+def test_an_images_windows_are_dropped_together():
+    _, model = pair(window_size=2, global_blocks=(), drop_path_rate=0.9)
+    model.train()
+    torch.manual_seed(0)
+    block = model.layers[DEPTH - 1]
+    block.ffn.forward = lambda x, identity: identity
+    tokens = torch.rand(64, 16, DIM)
+    changed = (model._run_block(DEPTH - 1, tokens, (4, 4)) != tokens).flatten(1)
+    assert set(changed.any(1).tolist()) == {True, False}, 'some images are dropped, some are not'
+    assert changed.all(1).equal(changed.any(1)), 'never a part of an image'
+
+
+def test_frozen_blocks_stay_in_eval_mode():
+    for build in (DenseViT, VisionTransformer):
+        model = build(**VIT, frozen_stages=2, drop_path_rate=0.5)
+        model.train()
+        assert [layer.training for layer in model.layers] == [False, False, True]
+
+
 def test_pyramid_levels():
     neck = SimpleFeaturePyramid(DIM, 8, 5)
     outs = neck((torch.rand(1, DIM, 6, 8),))

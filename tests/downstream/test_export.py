@@ -131,5 +131,8 @@ def test_the_tool_and_its_errors(files, tmp_path):
     assert done.returncode == 0 and 'vit_torchvision_' in done.stdout
     plain = tmp_path / 'plain.pth'
     torch.save({'state_dict': {}}, plain)
+    with pytest.raises(UserError, match='not one of pre-training'):
+        torch.save({'state_dict': {}, 'meta': {'cfg': "model = dict(type='EncoderDecoder')"}}, tmp_path / 'seg.pth')
+        open_network(str(tmp_path / 'seg.pth'))
     failed = run(str(plain), '--to', 'backbone')
     assert failed.returncode == 2 and 'has no config inside' in failed.stderr and 'Traceback' not in failed.stderr

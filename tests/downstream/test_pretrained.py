@@ -11,6 +11,7 @@ from mmengine.registry import MODELS
 
 from eqssl.downstream import load_backbone, read_backbone
 from eqssl.downstream.backbone_file import find_backbones
+from eqssl.downstream.key_maps import TIMM, translate
 from eqssl.downstream.pretrained import resize_position_embedding
 from eqssl.utils.errors import UserError
 from tests.downstream import published
@@ -55,6 +56,15 @@ def test_torchvision_vit_checkpoint_gives_its_features(tmp_path):
     target, _ = loaded(saved(tmp_path, source.state_dict()))
     tokens = torch.cat([source.class_token.expand(2, -1, -1), source._process_input(image())], dim=1)
     torch.testing.assert_close(target(image())[0], source.encoder(tokens), rtol=1e-4, atol=1e-5)
+
+
+def test_torchvisions_published_files_have_older_names(tmp_path):
+    from torchvision.models import VisionTransformer
+
+    state = randomized(VisionTransformer(16, PATCH, DEPTH, HEADS, DIM, HIDDEN, num_classes=5)).state_dict()
+    old = {k.replace('mlp.0.', 'mlp.linear_1.').replace('mlp.3.', 'mlp.linear_2.'): v for k, v in state.items()}
+    target, _ = loaded(saved(tmp_path, old))
+    torch.testing.assert_close(target.layers[2].ffn.layers[1].bias, state['encoder.layers.encoder_layer_2.mlp.3.bias'])
 
 
 @pytest.mark.parametrize('kind', ['ViT', 'Dinov2'])
@@ -165,6 +175,16 @@ def test_position_embedding_keeps_its_tokens_and_interpolates_its_grid():
     assert resize_position_embedding(old, 3, (3, 3)) is old
 
 
+@pytest.mark.parametrize('size', [(4 * PATCH, 9 * PATCH), (13 * PATCH, 10 * PATCH)])
+def test_a_grid_that_is_not_square_is_taken_as_it_is_and_never_guessed(tmp_path, size):
+    source = vit(1, img_size=size)
+    path = saved(tmp_path, source.state_dict())
+    assert loaded(path, img_size=size)[0].pos_embed.equal(source.pos_embed)
+    if size[0] > size[1]:  # 130 patches; 36 might as well be 6 x 6, which a file does not tell
+        with pytest.raises(UserError, match='has no square grid'):
+            loaded(path, img_size=(20 * PATCH, 20 * PATCH))
+
+
 def test_another_image_size_and_no_class_token(tmp_path):
     source = vit(1)
     path = saved(tmp_path, source.state_dict())
@@ -213,6 +233,11 @@ def half(state):
     return {k: v for n, (k, v) in enumerate(state.items()) if n % 2 or 'patch_embed' in k}
 
 
+def without(state, name):
+    return {k: v for k, v in state.items() if k != name}
+
+
+WIDE = {**SIZES, 'embed_dims': 384, 'num_heads': 6}
 STUDENT = {'student': values(published.dino_keys(), prefix='backbone.')}
 RESNET = values({'layer1.0.conv1.weight': (4, 4, 1, 1), 'conv1.weight': (4, 3, 7, 7)})
 REFUSED = {
@@ -228,6 +253,16 @@ REFUSED = {
         vit(arch={**SIZES, 'num_layers': 5}).state_dict(), '24 backbone tensors that the config has no place for'
     ),
     'ResNet in ViT': (RESNET, 'holds a ResNet, but .* is a ViT'),
+    'no position embedding': (without(vit().state_dict(), 'pos_embed'), 'fills only 41 of 42 .* missing: pos_embed'),
+    'a distillation token': (
+        values(published.dino_keys() | {'dist_token': (1, 1, DIM)}), 'that the config has no place for: dist_token'
+    ),
+    'norms of queries and keys': (
+        values(published.dino_keys() | {'blocks.0.attn.q_norm.weight': (12,)}), 'no place for: blocks.0.attn.q_norm'
+    ),
+    'a position map': (
+        {**values(published.dino_keys()), 'pos_embed': torch.zeros(1, 8, 8, DIM)}, r'pos_embed is \(1, 8, 8, 24\)'
+    ),
     'only a student': (STUDENT, "has no teacher backbone; it has 'student: "),
 }  # fmt: skip
 
@@ -241,6 +276,15 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path, case):
         load_backbone(target, saved(tmp_path, content), 'teacher')
     assert 'file.pth' in str(caught.value) and len(str(caught.value)) < 400
     assert all(v.equal(before[k]) for k, v in target.state_dict().items()), 'nothing half-loaded'
+
+
+def test_mocov3_vit_small_needs_its_twelve_heads(tmp_path):
+    state = vit(arch=WIDE).state_dict()
+    names = {k: translate(k, TIMM, outward=True) for k in state}
+    path = saved(tmp_path, {'state_dict': {f'module.base_encoder.{names[k]}': v for k, v in state.items()}})
+    with pytest.raises(UserError, match='has 12 heads, the config 6'):
+        loaded(path, arch=WIDE)
+    loaded(path, arch={**WIDE, 'num_heads': 12})
 
 
 class Code:

@@ -42,6 +42,19 @@ def test_table_of_seeds_with_mean_and_spread(tmp_path):
     ]
 
 
+def test_a_run_that_began_anew_or_was_killed_counts_from_its_own_start(tmp_path):
+    train = {'lr': 0.1, 'loss': 2.0, 'step': 10}
+    work_dir(tmp_path / 'lr=0.1', train, validation(40, 90.0))
+    work_dir(tmp_path / 'lr=0.1', train, validation(20, 30.0), time='20260103_000000')
+    with open(next((tmp_path / 'lr=0.1').glob('20260103*/vis_data/scalars.json')), 'a') as log:
+        log.write('{"mIoU": 9')
+    work_dir(tmp_path / 'other', {**validation(20, 10.0), 'mAcc': 5.0})
+    done = table('a=lr=0.1', 'b=other', '--json', 'out.json', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / 'out.json').read_text())
+    assert [row['mIoU'] for row in rows] == ['30.000', '10.000'] and 'mAcc' not in rows[1]
+
+
 def test_errors_name_the_folder(tmp_path):
     (tmp_path / 'empty').mkdir()
     work_dir(tmp_path / 'young', {'lr': 0.1, 'loss': 2.0, 'step': 10})
@@ -49,6 +62,7 @@ def test_errors_name_the_folder(tmp_path):
     for words, message in (
         (['a=empty'], "'empty' holds no log"),
         (['a=none'], "'none' is no folder"),
+        (['a=done', 'typo'], "'typo' is no folder"),
         (['a=young'], "'young' has no validation"),
         (['done'], 'belongs to no group'),
         (['a=done', '--measures', 'mAP'], "'done' has no mAP; it has mIoU, aAcc"),

@@ -58,7 +58,7 @@ def test_upernet_learns_evaluates_and_draws(checkpoint, tmp_path):
     assert len(list(tmp_path.glob('*/vis_data/vis_image/*.png'))) == 4
 
 
-def test_two_ranks_train_the_same_network(checkpoint, tmp_path):
+def test_two_ranks_train_evaluate_and_log_once(checkpoint, tmp_path):
     short = ['train_cfg.max_iters=3', 'train_cfg.val_interval=3', 'train_dataloader.batch_size=2']
     options = [f'checkpoint={checkpoint}', 'default_hooks.logger.interval=1', *short]
     done = run(['bash', 'tools/dist_train.sh', CONFIG, '2'], tmp_path, *options)

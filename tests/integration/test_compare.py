@@ -52,6 +52,11 @@ def test_runs_are_compared_and_not_repeated(tmp_path):
     assert '== tiny' not in second.stdout and second.stdout.splitlines()[-4:] == first.stdout.splitlines()[-4:]
     assert Image.open(tmp_path / 'runs/curves.png').size[0] > 400
 
+    (tmp_path / 'runs/tiny_seed0/run.json').rename(tmp_path / 'run.json')
+    adopted = compare(config)
+    assert adopted.returncode == 2 and "tiny_seed0' holds a run with other settings" in adopted.stderr
+    (tmp_path / 'run.json').rename(tmp_path / 'runs/tiny_seed0/run.json')
+    assert "--pairs: 'tiny' is not of the form" in compare(config, '--pairs', 'tiny').stderr
     unknown = compare(config, '--pairs', 'tiny=huge')
     assert unknown.returncode == 2 and '--pairs: huge is none of the configs' in unknown.stderr
     changed = compare(config, '--cfg-options', 'optim_wrapper.optimizer.lr=0.01')

@@ -16,14 +16,15 @@ def read_groups(words: list[str]) -> dict[str, list[Path]]:
     groups: dict[str, list[Path]] = {}
     name = ''
     for word in words:
-        if '=' in word:
+        if '=' in word and not Path(word).is_dir():
             name, _, word = word.partition('=')
         if not name:
             raise UserError(f"'{word}' belongs to no group; begin with name=work_dir")
         found = sorted(Path().glob(word)) if not Path(word).is_absolute() else [Path(word)]
-        groups.setdefault(name, []).extend(p for p in found if p.is_dir())
-        if not groups[name]:
+        folders = [path for path in found if path.is_dir()]
+        if not folders:
             raise UserError(f"'{word}' is no folder")
+        groups.setdefault(name, []).extend(folders)
     return groups
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from eqssl.utils.errors import run_cli
+from eqssl.utils.errors import UserError, run_cli
 
 MEASURES = {'kNN top-1': 'knn_top1', 'RankMe': 'rankme', 'feature std': 'feature_std', 'minutes': 'minutes'}
 
@@ -33,7 +33,12 @@ def main() -> int:
     from eqssl.utils.tables import format_table, write_json
 
     comparison = Comparison(args.work_dir, args.cfg_options, args.interval)
-    pairs = dict(pair.split('=', 1) for pair in args.pairs)
+    pairs = []
+    for word in args.pairs:
+        ours, sign, base = word.partition('=')
+        if not sign:
+            raise UserError(f"--pairs: '{word}' is not of the form OURS=BASE")
+        pairs.append((ours, base))
     rows = comparison.table(args.configs, args.seeds, {**MEASURES, **{key: key for key in args.measures}}, pairs)
     print(format_table(rows))
     write_json(args.work_dir / 'table.json', rows)

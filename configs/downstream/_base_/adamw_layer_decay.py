@@ -1,9 +1,10 @@
-# iBOT's fine-tuning of ViT-S (ADE20K): AdamW, layer decay 0.65, no decay on biases, norms and tokens; poly after 1500 iterations of warm-up.
+# iBOT's fine-tuning of ViT-S on ADE20K: AdamW, lr 3e-5, layer decay 0.9, no weight decay on biases, norms and tokens; poly after 1500
+# iterations of warm-up.
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='eqssl.OptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=7e-4, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(layer_decay=0.65, decay_tokens=False),
+    optimizer=dict(type='AdamW', lr=3e-5, betas=(0.9, 0.999), weight_decay=0.05),
+    paramwise_cfg=dict(layer_decay=0.9, decay_tokens=False),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),

@@ -1,4 +1,4 @@
-# UPerNet on a plain ViT-S/16: maps of blocks 4, 6, 8 and 12, resampled to strides 4, 8, 16 and 32.
+# UPerNet on a plain ViT-S/16: maps of blocks 4, 6, 8 and 12 (the last one normalized), resampled to strides 4, 8, 16 and 32.
 _norm = dict(type='SyncBN', requires_grad=True)
 model = dict(
     type='mmseg.EncoderDecoder',
@@ -17,7 +17,6 @@ model = dict(
         img_size=224,
         patch_size=16,
         out_indices=(3, 5, 7, 11),
-        final_norm=False,
         drop_path_rate=0.1,
         init_cfg=dict(type='eqssl.PretrainedBackbone', checkpoint=None, branch='teacher'),
     ),
@@ -27,7 +26,7 @@ model = dict(
         in_channels=[384, 384, 384, 384],
         in_index=[0, 1, 2, 3],
         pool_scales=(1, 2, 3, 6),
-        channels=512,
+        channels=384,
         dropout_ratio=0.1,
         num_classes=150,
         norm_cfg=_norm,

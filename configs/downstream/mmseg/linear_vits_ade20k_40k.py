@@ -17,6 +17,7 @@ model = dict(
         channels=384,
         num_classes=150,
         dropout_ratio=0.0,
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
         align_corners=False,
         loss_decode=dict(type='mmseg.CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
     ),

@@ -58,6 +58,7 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
+optim_wrapper = dict(optimizer=dict(lr=7e-4), paramwise_cfg=dict(layer_decay=0.65))  # 60 iterations need larger steps
 train_cfg = dict(max_iters=60, val_interval=60)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=10),

@@ -96,8 +96,10 @@ class VisionTransformer(MMVisionTransformer):
             nn.init.zeros_(self.patch_embed.projection.bias)
 
     def train(self, mode: bool = True) -> VisionTransformer:
-        """As every module's, returning the module (mmpretrain's returns None)."""
+        """As every module's, frozen blocks in eval mode, returning the module (mmpretrain's returns None)."""
         super().train(mode)
+        if mode and self.frozen_stages > 0:
+            self._freeze_stages()
         return self
 
     def _resize_matrix(self, grid: tuple[int, int], like: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
-# reproduces: iBOT's fine-tuning on ImageNet-1k, ViT-S/16 (BEiT's recipe: AdamW, layer decay 0.65 ... 0.75, mixup, cutmix)
-# cost:       100 epochs of 224 px
-# command:    tools/dist_train.sh configs/downstream/mmpretrain/vits_finetune_in1k_100e.py 8 --cfg-options checkpoint=FILE data_root=/path/to/imagenet
+# reproduces: iBOT's fine-tuning on ImageNet-1k, ViT-S/16: 200 epochs, layer decay 0.75, mixup, cutmix. iBOT sweeps the learning rate; the
+#             value here is BEiT's scaling and was not tried
+# cost:       200 epochs of 224 px
+# command:    tools/dist_train.sh configs/downstream/mmpretrain/vits_finetune_in1k_200e.py 8 --cfg-options checkpoint=FILE data_root=/path/to/imagenet
 # expected:   82.3 top-1 (iBOT ViT-S/16, 800 epochs)
 # measured:   not run by us
 _base_ = ['../_base_/mmpretrain_runtime.py']
@@ -73,10 +74,10 @@ optim_wrapper = dict(
     type='OptimWrapper',
     constructor='eqssl.OptimWrapperConstructor',
     optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(layer_decay=0.65, decay_tokens=False),
+    paramwise_cfg=dict(layer_decay=0.75, decay_tokens=False),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-4, by_epoch=True, end=5, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=5, end=100, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=5, end=200, convert_to_iter_based=True),
 ]
-train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=5)
+train_cfg = dict(by_epoch=True, max_epochs=200, val_interval=5)
