@@ -127,7 +127,7 @@ class DenseViT(VisionTransformer):
         position = self.position((height, width))
         if self.window_size:
             return self.pre_norm(self.drop_after_pos(tokens + position[:, 1:])), (height, width)
-        tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         return self.pre_norm(self.drop_after_pos(tokens + position)), (height, width)
 
     def _run_block(self, number: int, tokens: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -61,6 +61,7 @@ FITS = [
     *(('scaled', target) for target in ('backbone', 'timm', 'hf')),
     *(('resnet', target) for target in ('backbone', 'timm', 'torchvision', 'safetensors')),
     ('cifar', 'backbone'),
+    ('cifar', 'onnx'),
 ]
 PACKAGES = {'timm': 'timm', 'hf': 'transformers', 'onnx': 'onnxruntime', 'safetensors': 'safetensors'}
 

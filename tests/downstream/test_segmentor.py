@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from eqssl.engine.front_door import open_front_door, read_config
 from eqssl.registry import MODELS
@@ -129,3 +131,91 @@ def test_every_downstream_model_builds_and_takes_the_checkpoint_of_its_size(path
     assert own['pos_embed'].equal(source.state_dict()['pos_embed'])
     text = path.read_text()
     assert all(f'# {field}' in text for field in ('reproduces:', 'cost:', 'command:', 'expected:', 'measured:'))
+
+
+def write_layout(root, kind):
+    """One small image per split, where ADE20K, VOC 2012 and ImageNet have theirs."""
+    rng = np.random.default_rng(0)
+
+    def save(path, array):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(array).save(root / path)
+
+    photo, classes = rng.integers(0, 255, (80, 100, 3), dtype=np.uint8), rng.integers(0, 20, (80, 100), dtype=np.uint8)
+    if kind == 'voc12':
+        save('JPEGImages/a.jpg', photo)
+        save('SegmentationClass/a.png', classes)
+        (root / 'ImageSets/Segmentation').mkdir(parents=True)
+        for split in ('train', 'val'):
+            (root / f'ImageSets/Segmentation/{split}.txt').write_text('a\n')
+    elif kind == 'in1k':
+        for split in ('train', 'val'):
+            for number in range(1000):
+                (root / split / f'n{number:08d}').mkdir(parents=True)
+            save(f'{split}/n00000007/a.JPEG', photo)
+    else:
+        for split in ('training', 'validation'):
+            save(f'images/{split}/a.jpg', photo)
+            save(f'annotations/{split}/a.png', classes)
+
+
+def smaller(node):
+    """Crops of 64 px instead of 512 and 224."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ('crop_size', 'size') and value == (512, 512):
+                node[key] = (64, 64)
+            elif key == 'scale' and value == (2048, 512):
+                node[key] = (256, 64)
+            elif key == 'stride':
+                node[key] = (43, 43)
+            else:
+                smaller(value)
+    elif isinstance(node, list):
+        for value in node:
+            smaller(value)
+
+
+FULL = [
+    p for p in sorted((ROOT / 'configs/downstream').glob('mm*/*.py')) if 'demo' not in p.stem and '_20k' not in p.stem
+]
+
+
+@pytest.mark.parametrize(
+    'path', [*FULL, ROOT / 'configs/downstream/mmseg/upernet_vits_voc12_20k.py'], ids=lambda p: p.stem
+)
+def test_a_downstream_config_takes_a_step_and_predicts_from_its_data_layout(path, tmp_path):
+    from mmengine.dataset import pseudo_collate
+    from mmengine.registry import DATASETS as ROOT_DATASETS
+    from mmengine.registry import MODELS as ROOT_MODELS
+    from mmengine.registry import init_default_scope
+
+    from eqssl.downstream.launch import complete, load_library
+
+    write_layout(tmp_path, next((k for k in ('voc12', 'in1k') if k in path.stem), 'ade'))
+    cfg = read_config(str(path), {'data_root': str(tmp_path), 'model.backbone.init_cfg': None})
+    load_library(cfg.default_scope)
+    init_default_scope(cfg.default_scope)
+    complete(cfg)
+    smaller(cfg._cfg_dict)
+    if cfg.get('data_preprocessor'):
+        cfg.model.data_preprocessor = dict(type='ClsDataPreprocessor', **cfg.data_preprocessor)
+    model = ROOT_MODELS.build(cfg.model)
+    model.train()
+    train, val = (ROOT_DATASETS.build(cfg[f'{split}_dataloader'].dataset) for split in ('train', 'val'))
+    batch = model.data_preprocessor(pseudo_collate([train[0], train[0]]), True)
+    losses = model(**batch, mode='loss')
+    total = sum(v for k, v in losses.items() if 'loss' in k)
+    total.backward()
+    assert torch.isfinite(total)
+    unused = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert unused == [], 'a parameter without gradient stops a distributed run'
+    frozen = [p for p in model.backbone.parameters() if p.requires_grad]
+    assert (frozen == []) == ('linear' in path.stem)
+    model.eval()
+    with torch.no_grad():
+        (sample,) = model.test_step(pseudo_collate([val[0]]))
+    if cfg.default_scope == 'mmseg':
+        assert sample.pred_sem_seg.data.shape[-2:] == (80, 100)
+    else:
+        assert sample.pred_score.shape == (1000,)

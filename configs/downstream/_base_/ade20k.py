@@ -4,15 +4,15 @@ _crop = (512, 512)
 _train = [
     dict(type='LoadImageFromFile'),
     dict(type='mmseg.LoadAnnotations', reduce_zero_label=True),
-    dict(type='mmseg.RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(type='mmseg.RandomCrop', crop_size=_crop, cat_max_ratio=0.75),
-    dict(type='mmseg.RandomFlip', prob=0.5),
+    dict(type='RandomFlip', prob=0.5),
     dict(type='mmseg.PhotoMetricDistortion'),
     dict(type='mmseg.PackSegInputs'),
 ]
 _test = [
     dict(type='LoadImageFromFile'),
-    dict(type='mmseg.Resize', scale=(2048, 512), keep_ratio=True),
+    dict(type='Resize', scale=(2048, 512), keep_ratio=True),
     dict(type='mmseg.LoadAnnotations', reduce_zero_label=True),
     dict(type='mmseg.PackSegInputs'),
 ]

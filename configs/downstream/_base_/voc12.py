@@ -15,9 +15,9 @@ train_dataloader = dict(
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='mmseg.LoadAnnotations'),
-            dict(type='mmseg.RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
+            dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
             dict(type='mmseg.RandomCrop', crop_size=_crop, cat_max_ratio=0.75),
-            dict(type='mmseg.RandomFlip', prob=0.5),
+            dict(type='RandomFlip', prob=0.5),
             dict(type='mmseg.PhotoMetricDistortion'),
             dict(type='mmseg.PackSegInputs'),
         ],
@@ -29,7 +29,7 @@ val_dataloader = dict(
         ann_file='ImageSets/Segmentation/val.txt',
         pipeline=[
             dict(type='LoadImageFromFile'),
-            dict(type='mmseg.Resize', scale=(2048, 512), keep_ratio=True),
+            dict(type='Resize', scale=(2048, 512), keep_ratio=True),
             dict(type='mmseg.LoadAnnotations'),
             dict(type='mmseg.PackSegInputs'),
         ],

@@ -37,8 +37,8 @@ train_dataloader = dict(
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='mmseg.LoadAnnotations'),
-            dict(type='mmseg.RandomFlip', prob=0.5),
-            dict(type='mmseg.RandomFlip', prob=0.5, direction='vertical'),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='RandomFlip', prob=0.5, direction='vertical'),
             dict(type='mmseg.PackSegInputs'),
         ],
     ),

@@ -130,7 +130,7 @@ class VisionTransformer(MMVisionTransformer):
         tokens, grid = self.patch_embed(images)
         if mask is not None:
             tokens = torch.where(mask[..., None], self.mask_token.to(tokens.dtype), tokens)
-        tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
+        tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1).to(tokens.dtype), tokens], dim=1)
         return self.pre_norm(self.drop_after_pos(tokens + self.position(tuple(grid))))
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
