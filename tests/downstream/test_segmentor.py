@@ -51,7 +51,7 @@ def test_upernet_learns_evaluates_and_draws(checkpoint, tmp_path):
     done = run([sys.executable, 'tools/train.py', CONFIG], tmp_path, f'checkpoint={checkpoint}', *SHORT)
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-3000:]
-    assert re.search(r'loaded 52 of 52 tensors from .*teacher.backbone', text) and 'parameter groups' in text
+    assert re.search(r'loaded (\d+) of \1 tensors from .*teacher.backbone', text) and 'parameter groups' in text
     (log,) = tmp_path.glob('*/vis_data/scalars.json')
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     losses = [line['loss'] for line in lines if 'loss' in line]
