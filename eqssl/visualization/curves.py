@@ -39,9 +39,10 @@ def draw_curves(log: list[dict[str, float]]) -> np.ndarray:
     return _picture(figure)
 
 
-def _picture(figure: Any) -> np.ndarray:
+def _picture(figure: Any, tight: bool = True) -> np.ndarray:
     """A figure as ``[H, W, 3]`` uint8."""
-    figure.tight_layout()
+    if tight:
+        figure.tight_layout()
     figure.canvas.draw()
     image = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
     plt.close(figure)
@@ -58,7 +59,11 @@ def draw_comparison(runs: dict[str, list[Path]], measures: dict[str, str]) -> np
     Returns:
         ``[H, W, 3]`` uint8.
     """
-    figure, axes = plt.subplots(1, len(measures), figsize=(5.2 * len(measures), 3.8), squeeze=False)
+    rows_of_legend = -(-len(runs) // 4)
+    size = (5.2 * len(measures), 3.8 + 0.25 * rows_of_legend)
+    figure, axes = plt.subplots(1, len(measures), figsize=size, squeeze=False, layout='constrained')
+    palette = plt.get_cmap('tab10' if len(runs) <= 10 else 'tab20')
+    colors = {name: palette(number) for number, name in enumerate(runs)}
     for axis, (heading, key) in zip(axes[0], measures.items(), strict=True):
         for name, folders in runs.items():
             files = [f / 'evaluation.jsonl' for f in folders if (f / 'evaluation.jsonl').is_file()]
@@ -68,10 +73,10 @@ def draw_comparison(runs: dict[str, list[Path]], measures: dict[str, str]) -> np
                 continue
             steps = [line['iter'] for line in min(lines, key=len)]
             values = np.array([[line[key] for line in run[: len(steps)]] for run in lines])
-            (drawn,) = axis.plot(steps, values.mean(0), lw=1.6, label=name)
-            axis.fill_between(steps, values.min(0), values.max(0), alpha=0.15, color=drawn.get_color())
+            axis.plot(steps, values.mean(0), lw=1.8, label=name, color=colors[name])
+            axis.fill_between(steps, values.min(0), values.max(0), alpha=0.12, color=colors[name])
         axis.set_title(heading, fontsize=11)
         axis.set_xlabel('iterations')
         axis.grid(alpha=0.25)
-    axes[0][0].legend(fontsize=7)
-    return _picture(figure)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc='outside lower center', ncols=4, fontsize=9)
+    return _picture(figure, tight=False)
