@@ -3,6 +3,8 @@
 #   make demo DATA=cifar10    the same on real photographs (fetched once, hash-checked)
 #   make demo DATA=... BASE=1 also train the base method alone instead of quoting its stored result
 #   make test                 all tests but the slow ones
+#   make install-mmseg        for semantic segmentation (no compiler)
+#   make install-mmdet        for detection too: compiles mmcv's ops, once (5 to 10 minutes on two cores)
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= objects
@@ -11,11 +13,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 CORE := $(VENV)/.core-installed
 SEG := $(VENV)/.mmseg-installed
+DET := $(VENV)/.mmdet-installed
 DEV := $(VENV)/.dev-installed
 CONSTRAINTS := -c requirements/constraints.txt
 BASE_FLAG := $(if $(BASE),--train-base,)
 
-.PHONY: demo test install install-mmseg install-dev lint docs check-env clean slow
+.PHONY: demo test install install-mmseg install-mmdet install-dev lint docs check-env clean slow
 
 demo: $(CORE)
 	$(BIN)/python tools/demo.py --data $(DATA) --seed $(SEED) $(BASE_FLAG) || { $(BIN)/python tools/check_env.py --quiet; exit 1; }
@@ -35,6 +38,7 @@ slow: $(DEV)
 install: $(CORE)
 install-dev: $(DEV)
 install-mmseg: $(SEG)
+install-mmdet: $(DET)
 
 $(VENV)/bin/python:
 	@echo '== making the virtual environment $(VENV)'
@@ -57,7 +61,15 @@ $(SEG): $(CORE) requirements/mmseg.txt requirements/mmseg-needs.txt
 	$(PIP) install $(CONSTRAINTS) --no-deps -r requirements/mmseg.txt
 	@touch $@
 
-$(DEV): $(SEG) requirements/dev.txt requirements/export.txt
+$(DET): $(SEG) requirements/mmdet.txt requirements/mmdet-needs.txt
+	@echo '== installing mmdet and the compiled ops of mmcv'
+	$(PIP) install $(CONSTRAINTS) -r requirements/mmdet-needs.txt
+	$(BIN)/python tools/install_mmcv_ops.py
+	$(PIP) install $(CONSTRAINTS) --no-deps -r requirements/mmdet.txt
+	@$(BIN)/python tools/check_env.py --quiet
+	@touch $@
+
+$(DEV): $(DET) requirements/dev.txt requirements/export.txt
 	@echo '== installing test and documentation tools, and the libraries that exports are checked with'
 	$(PIP) install $(CONSTRAINTS) -r requirements/dev.txt -r requirements/export.txt
 	@touch $@

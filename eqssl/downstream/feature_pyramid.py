@@ -13,8 +13,9 @@ from eqssl.utils.errors import UserError
 SCALES = (4.0, 2.0, 1.0, 0.5)
 
 
+@MODELS.register_module()
 class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of ``[B, C, H, W]``."""
+    """Layer norm over the channels of ``[B, C, H, W]``; in mmdet's heads ``norm_cfg=dict(type='eqssl.ChannelNorm')``."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape."""

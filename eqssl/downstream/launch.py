@@ -20,6 +20,11 @@ from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 
 LIBRARIES = {'mmseg': 'onedl-mmsegmentation', 'mmdet': 'onedl-mmdetection', 'mmpretrain': 'onedl-mmpretrain'}
+INSTALL = {
+    'mmseg': 'install it: make install-mmseg',
+    'mmdet': 'install both: make install-mmdet (compiles the ops, 5 to 10 minutes on two cores)',
+    'mmpretrain': 'install it: make install',
+}
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -46,9 +51,7 @@ def load_library(scope: str) -> None:
             importlib.import_module(f'{scope}.utils').register_all_modules(init_default_scope=True)
     except ImportError as error:
         what = 'mmcv with compiled ops' if 'mmcv._ext' in str(error) else LIBRARIES[scope]
-        raise UserError(
-            f"default_scope='{scope}' needs {what} ({error}); see docs/en/user_guides/downstream.md"
-        ) from error
+        raise UserError(f"default_scope='{scope}' needs {what} ({error}); {INSTALL[scope]}") from error
 
 
 def complete(cfg: Config) -> None:
@@ -67,16 +70,7 @@ def complete(cfg: Config) -> None:
         raise UserError(
             'checkpoint is not set; give it with --cfg-options checkpoint=FILE, or model.backbone.init_cfg=None'
         )
-    if cfg.get('data_root') == 'nuclei' and not Path('nuclei').exists():
-        cfg.data_root = str(nuclei_folder())
-    if cfg.get('data_root') is not None:
-        if not Path(cfg.data_root).is_dir():
-            raise UserError(f"data_root '{cfg.data_root}' is not a folder; give it with --cfg-options data_root=DIR")
-        for node in dicts([cfg.get(key) for key in (*LOADERS, 'val_evaluator', 'test_evaluator')]):
-            if 'data_root' in node:
-                node['data_root'] = cfg.data_root
-            if str(node.get('ann_file', '')).startswith('data_root/'):  # evaluators take a whole path
-                node['ann_file'] = str(Path(cfg.data_root) / node['ann_file'].removeprefix('data_root/'))
+    complete_data(cfg)
     unused = cfg.get('find_unused_parameters', False)  # mmengine reads it only where no wrapper is given
     cfg.setdefault('model_wrapper_cfg', {**distributed_wrapper(), 'find_unused_parameters': unused})
     if not torch.cuda.is_available():
@@ -85,6 +79,36 @@ def complete(cfg: Config) -> None:
             node['type'] = 'BN'
         if synchronized:
             print_log('no GPU: SyncBN, which needs one, becomes BN (statistics of each rank)', 'current')
+
+
+def complete_data(cfg: Config) -> None:
+    """Top-level ``data_root`` into data sets and evaluators; what does not exist is found before the model is built.
+
+    Raises:
+        UserError: data_root is no folder, or lacks a file or folder that a data set reads.
+    """
+    if cfg.get('data_root') is None:
+        return
+    if cfg.data_root == 'nuclei' and not Path('nuclei').exists():
+        cfg.data_root = str(nuclei_folder())
+    root = Path(cfg.data_root)
+    if not root.is_dir():
+        raise UserError(f"data_root '{root}' is not a folder; give it with --cfg-options data_root=DIR")
+    written = set()  # roots that the config's own files name
+    for node in dicts([cfg.get(key) for key in LOADERS]):
+        if 'data_root' in node:
+            written.add(Path(node['data_root']))
+            node['data_root'] = str(root)
+            prefix = node.get('data_prefix') or {}
+            for part in (node.get('ann_file'), *([prefix] if isinstance(prefix, str) else prefix.values())):
+                if part and not (root / part).exists():
+                    raise UserError(f"data_root '{root}' has no '{part}', which {node['type']} reads")
+    evaluators = {id(node): node for node in dicts([cfg.get('val_evaluator'), cfg.get('test_evaluator')])}
+    for node in evaluators.values():  # they take a whole path
+        path = Path(node.get('ann_file') or '.')
+        old = next((old for old in written if path.is_relative_to(old)), None)
+        if old is not None:
+            node['ann_file'] = str(root / path.relative_to(old))
 
 
 def build_runner(cfg: Config, args: Any) -> Runner:

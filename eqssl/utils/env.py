@@ -59,6 +59,19 @@ def refuse_shadowed_packages() -> None:
         )
 
 
+def leave_out_multimodal_models() -> None:
+    """Keep mmpretrain importable where mmdet and transformers 5 are installed.
+
+    With pycocotools (mmdet's) and any transformers mmpretrain imports its multimodal models, which no transformers
+    from 5 on can: ``import mmpretrain.models`` fails. They are marked as not installed, as without pycocotools.
+    """
+    transformers = version_of('transformers')
+    if transformers is None or version_of('pycocotools') is None or int(transformers.split('.')[0]) < 5:
+        return
+    if version_of('onedl-mmpretrain') is not None:
+        importlib.import_module('mmpretrain.utils.dependency').WITH_MULTIMODAL = False  # type: ignore[attr-defined]
+
+
 def _check_torch() -> list[Finding]:
     torch, vision = version_of('torch'), version_of('torchvision')
     if torch is None or vision is None:
@@ -92,10 +105,7 @@ def _check_imports() -> list[Finding]:
 def _check_mmcv_ops() -> Finding:
     """mmcv's compiled ops are needed by mmdet alone."""
     needed = version_of('onedl-mmdetection') is not None
-    build = (
-        'CFLAGS="-g0 -O1" CXXFLAGS="-g0 -O1" MAX_JOBS=2 pip install --no-build-isolation --no-cache-dir '
-        '--no-deps --force-reinstall onedl-mmcv==2.3.6'
-    )
+    build = 'python tools/install_mmcv_ops.py'
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
