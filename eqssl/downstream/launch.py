@@ -60,7 +60,7 @@ def complete(cfg: Config) -> None:
     Raises:
         UserError: data_root is no folder, or no init_cfg takes the checkpoint.
     """
-    takers = [node for node in dicts(cfg._cfg_dict) if node.get('type') == 'eqssl.PretrainedBackbone']
+    takers = [node for node in dicts(cfg.model) if node.get('type') == 'eqssl.PretrainedBackbone']
     if cfg.get('checkpoint') is not None:
         if not takers:
             raise UserError("checkpoint is set, but no init_cfg=dict(type='eqssl.PretrainedBackbone') takes it")

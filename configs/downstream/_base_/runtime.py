@@ -12,3 +12,4 @@ env_cfg = dict(cudnn_benchmark=True, mp_cfg=dict(mp_start_method='fork', opencv_
 log_level = 'INFO'
 load_from = None
 resume = False
+randomness = dict(seed=0)

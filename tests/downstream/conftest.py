@@ -1,0 +1,61 @@
+"""Fine-tuning runs of the downstream tests: the demo's checkpoint, the tool as a process, what it logged."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from eqssl.engine.front_door import open_front_door
+from eqssl.registry import MODELS
+from tests.conftest import ROOT
+
+ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable}
+
+
+@pytest.fixture(scope='session')
+def demo_checkpoint(tmp_path_factory, registered):
+    """A pre-training checkpoint of the demo's network."""
+    cfg = open_front_door(str(ROOT / 'configs/demo/ibot_recon_objects.py'))
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    path = tmp_path_factory.mktemp('demo') / 'iter_300.pth'
+    torch.save({'state_dict': model.state_dict(), 'meta': {'cfg': cfg.pretty_text}}, path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def pretrained(demo_checkpoint):
+    """The model of that checkpoint."""
+    model = MODELS.build(open_front_door(str(ROOT / 'configs/demo/ibot_recon_objects.py')).model)
+    model.load_state_dict(torch.load(demo_checkpoint, weights_only=True)['state_dict'])
+    return model.eval()
+
+
+@pytest.fixture(scope='session')
+def finetune():
+    """Runs a training tool with options in a work dir."""
+
+    def run(command, work_dir, *options):
+        return subprocess.run(
+            [*command, '--work-dir', str(work_dir), '--cfg-options', *options],
+            cwd=ROOT, env=ENV, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope='session')
+def logged():
+    """The lines of the one log in a work dir."""
+
+    def read(work_dir):
+        (log,) = work_dir.glob('*/vis_data/scalars.json')
+        return [json.loads(line) for line in log.read_text().splitlines()]
+
+    return read

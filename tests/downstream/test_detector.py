@@ -1,0 +1,125 @@
+"""Requirement 1 in mmdet: Mask R-CNN takes a pre-training checkpoint as it is, trains, evaluates, draws; two ranks too."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+import torch
+
+from eqssl.engine.front_door import read_config
+from eqssl.utils.errors import UserError
+from tests.conftest import ROOT
+
+pytest.importorskip('mmdet')
+pytest.importorskip('mmcv._ext', reason='mmcv without compiled ops')
+pytestmark = [pytest.mark.downstream, pytest.mark.usefixtures('registered')]
+CONFIG = 'configs/downstream/mmdet/mask_rcnn_demo_nuclei.py'
+
+
+def test_mask_rcnn_learns_evaluates_and_draws(demo_checkpoint, finetune, logged, tmp_path):
+    short = ['train_cfg.max_iters=30', 'train_cfg.val_interval=30', 'default_hooks.logger.interval=5']
+    done = finetune([sys.executable, 'tools/train.py', CONFIG], tmp_path, f'checkpoint={demo_checkpoint}', *short)
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text[-3000:]
+    assert re.search(r'loaded (\d+) of \1 tensors from .*teacher.backbone', text) and 'parameter groups' in text
+    lines = logged(tmp_path)
+    losses = [line['loss'] for line in lines if 'loss' in line]
+    assert losses[-1] < 0.85 * losses[0], 'both are means over the iterations so far'
+    assert lines[-1]['coco/bbox_mAP_50'] > 0.1 and lines[-1]['coco/segm_mAP_50'] > 0.1, 'boxes and masks are found'
+    assert len(list(tmp_path.glob('*/vis_data/vis_image/*.png'))) == 4
+
+
+def test_two_ranks_train_evaluate_and_log_once(demo_checkpoint, finetune, logged, tmp_path):
+    short = ['train_cfg.max_iters=3', 'train_cfg.val_interval=3', 'train_dataloader.batch_size=2']
+    options = [f'checkpoint={demo_checkpoint}', 'default_hooks.logger.interval=1', *short]
+    done = finetune(['bash', 'tools/dist_train.sh', CONFIG, '2'], tmp_path, *options)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    lines = logged(tmp_path)
+    assert [line['step'] for line in lines] == [1, 2, 3, 3] and 'coco/segm_mAP' in lines[-1]
+
+
+def build(demo_checkpoint, **options):
+    from mmengine.registry import MODELS as ROOT_MODELS
+
+    from eqssl.downstream.launch import complete, load_library
+
+    cfg = read_config(str(ROOT / CONFIG), {'checkpoint': str(demo_checkpoint), **options})
+    load_library('mmdet')
+    complete(cfg)
+    detector = ROOT_MODELS.build(cfg.model)
+    detector.init_weights()
+    return detector.eval()
+
+
+def test_the_backbone_inside_the_detector_has_the_features_of_pretraining(demo_checkpoint, pretrained):
+    detector = build(demo_checkpoint)
+    for size in (32, 64):
+        images = torch.rand(2, 3, size, size)
+        with torch.no_grad():
+            want = pretrained.teacher.backbone(images)[0].patch
+            got = detector.backbone(images)[-1].flatten(2).transpose(1, 2)
+        torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+
+
+def test_windows_change_the_tokens_but_not_the_weights(demo_checkpoint):
+    plain = build(demo_checkpoint)
+    windows = build(demo_checkpoint, **{'model.backbone.window_size': 2})
+    for name, value in windows.backbone.state_dict().items():
+        assert value.equal(plain.backbone.state_dict()[name]), name
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert not torch.allclose(plain.backbone(images)[0], windows.backbone(images)[0], atol=1e-3)
+
+
+def test_layer_decay_in_a_detector(demo_checkpoint):
+    """Requirement 3: the constructor finds the backbone's depths inside mmdet's model."""
+    from eqssl.engine.optimizers import OptimWrapperConstructor
+
+    detector = build(demo_checkpoint)
+    wrapper = OptimWrapperConstructor(
+        dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.1)),
+        dict(layer_decay=0.5, decay_tokens=False),
+    )(detector)
+    found = {id(p): group for group in wrapper.optimizer.param_groups for p in group['params']}
+    names = dict(detector.named_parameters())
+    for name, lr, decay in (
+        ('backbone.pos_embed', 0.5**5, 0.0),
+        ('backbone.patch_embed.projection.weight', 0.5**5, 0.1),
+        ('backbone.layers.0.attn.qkv.weight', 0.5**4, 0.1),
+        ('backbone.layers.3.attn.qkv.bias', 0.5, 0.0),
+        ('neck.levels.0.1.weight', 1.0, 0.1),
+        ('roi_head.bbox_head.fc_cls.weight', 1.0, 0.1),
+    ):
+        group = found[id(names[name])]
+        assert (group['lr'], group['weight_decay']) == (pytest.approx(lr), decay), name
+
+
+def test_what_is_wrong_is_told_in_one_line(demo_checkpoint, tmp_path):
+    from eqssl.engine.launch import run_training
+    from tests.integration.test_bad_input import arguments
+
+    given = {'checkpoint': str(demo_checkpoint)}
+    (tmp_path / 'images/train').mkdir(parents=True)
+    for options, message in (
+        ({}, 'checkpoint is not set'),
+        ({**given, 'data_root': str(tmp_path)}, "has no 'train.json', which CocoDataset reads"),
+        ({**given, 'model.backbone.arch.embed_dims': 64}, 'another shape'),
+        ({**given, 'model.backbone.arch.num_layers': 5}, 'fills only'),
+    ):
+        with pytest.raises(UserError, match=message):
+            run_training(arguments(tmp_path, config=str(ROOT / CONFIG), options=options))
+
+
+@pytest.mark.parametrize('missing', ['mmdet.models', 'mmcv._ext'])
+def test_without_mmdet_or_ops_it_says_what_to_install(missing, monkeypatch):
+    from eqssl.downstream import launch
+
+    def fail(name):
+        raise ImportError(f"No module named '{missing}'")
+
+    monkeypatch.setattr(launch.importlib, 'import_module', fail)
+    what = 'mmcv with compiled ops' if 'mmcv' in missing else 'onedl-mmdetection'
+    with pytest.raises(UserError, match=f"default_scope='mmdet' needs {what}.*make install-mmdet"):
+        launch.load_library('mmdet')
