@@ -74,7 +74,7 @@ class SimpleFeaturePyramid(BaseModule):
 
     def forward(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The last of the backbone's maps ``[B, C, h, w]`` to ``num_outs`` maps ``[B, out_channels, ., .]``."""
-        outs = [level(maps[-1]) for level in self.levels]
+        outs = [level(maps[-1]).contiguous() for level in self.levels]  # mmcv's RoIAlign takes no strides into account
         if self.num_outs == 5:
             outs.append(F.max_pool2d(outs[-1], 1, stride=2))
         return tuple(outs)

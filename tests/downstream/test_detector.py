@@ -73,6 +73,21 @@ def test_windows_change_the_tokens_but_not_the_weights(demo_checkpoint):
         assert not torch.allclose(plain.backbone(images)[0], windows.backbone(images)[0], atol=1e-3)
 
 
+def test_roi_align_reads_the_pyramid_as_torchvision_does(demo_checkpoint):
+    """mmcv's operator takes memory as it lies: a map with other strides gives other features, and no error."""
+    from torchvision.ops import roi_align
+
+    detector = build(demo_checkpoint)
+    rois = torch.tensor([[0.0, 3, 5, 40, 60], [1, 10, 2, 30, 33]])
+    with torch.no_grad():
+        maps = detector.extract_feat(torch.rand(2, 3, 64, 64))[:4]
+        got = detector.roi_head.bbox_roi_extractor(maps, rois)
+    for roi, features in zip(rois, got, strict=True):
+        level = int(detector.roi_head.bbox_roi_extractor.map_roi_levels(roi[None], 4))
+        want = roi_align(maps[level], roi[None], 7, 1 / 2 ** (level + 1), sampling_ratio=-1, aligned=True)
+        torch.testing.assert_close(features, want[0])
+
+
 def test_layer_decay_in_a_detector(demo_checkpoint):
     """Requirement 3: the constructor finds the backbone's depths inside mmdet's model."""
     from eqssl.engine.optimizers import OptimWrapperConstructor
