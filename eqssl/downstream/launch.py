@@ -12,9 +12,11 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from eqssl.downstream.nuclei import nuclei_folder
+from eqssl.engine.checkpoint_store import load_strictly, read_checkpoint
 from eqssl.engine.front_door import distributed_wrapper, launch_timeout
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
@@ -132,3 +134,21 @@ def run_downstream(cfg: Config, args: Any) -> int:
         return 0
     build_runner(cfg, args).train()
     return 0
+
+
+def test_downstream(cfg: Config, args: Any) -> dict[str, float]:
+    """Measure a fine-tuned checkpoint as ``tools/test.py`` is told: the library's own metrics on ``test_dataloader``.
+
+    Returns:
+        the metrics.
+
+    Raises:
+        UserError: the checkpoint does not fit the model, tensor by tensor.
+    """
+    cfg.checkpoint = args.checkpoint  # no initializer runs: the whole model comes from this file
+    runner = build_runner(cfg, args)
+    stored = read_checkpoint(args.checkpoint)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    loaded = load_strictly(model, stored.get('state_dict', stored), args.checkpoint)
+    print_log(f"loaded {loaded} of {loaded} tensors from '{args.checkpoint}'", 'current')
+    return runner.test()

@@ -17,6 +17,25 @@ import torch
 from eqssl.utils.errors import UserError
 
 NAME = re.compile(r'^iter_(\d+)\.pth$')
+# What mmengine's own Runner writes beside the tensors (the averages of its log, counters of numpy) is left out.
+LEFT_OUT = (
+    'builtins.getattr', '__builtin__.getattr', 'mmengine.logging.history_buffer.HistoryBuffer', 'numpy.ndarray',
+    'numpy.dtype', 'numpy._core.multiarray._reconstruct', 'numpy.core.multiarray._reconstruct',
+    'numpy._core.multiarray.scalar', 'numpy.core.multiarray.scalar',
+)  # fmt: skip
+
+
+class LeftOut:
+    """Stands where a file names something of ``LEFT_OUT``; takes anything and does nothing."""
+
+    def __new__(cls, *args: Any) -> LeftOut:
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
 
 
 def _sync_folder(folder: Path) -> None:
@@ -116,6 +135,8 @@ def prune(folder: Path, keep: int) -> None:
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a checkpoint as data; nothing in the file is executed.
 
+    Checkpoints of mmengine's own Runner can be read too: the log's averages in them become :class:`LeftOut`.
+
     Raises:
         UserError: no such file, damaged, or holding more than tensors and plain values.
     """
@@ -127,7 +148,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         if problem:
             raise UserError(f"checkpoint '{path}': {problem}; use another one")
     try:
-        checkpoint = torch.load(file, map_location='cpu', weights_only=True)
+        with torch.serialization.safe_globals([(LeftOut, name) for name in LEFT_OUT]):
+            checkpoint = torch.load(file, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         what = str(error).splitlines()
         blocked = re.search(r'GLOBAL ([\w.]+)', str(error))

@@ -1,0 +1,58 @@
+"""Measure a fine-tuned model: ``python tools/test.py CONFIG CHECKPOINT [--work-dir DIR] [--json FILE]``.
+
+For downstream configs (mmseg, mmdet, mmpretrain); frozen features of a pre-training are measured by tools/evaluate.py.
+On several GPUs: ``torchrun --nproc_per_node=8 tools/test.py CONFIG CHECKPOINT --launcher pytorch``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from eqssl.utils.errors import UserError, run_cli
+
+
+def parse_args() -> argparse.Namespace:
+    """OpenMMLab's flags."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(description='Test a fine-tuned model.')
+    parser.add_argument('config', help='the downstream config that it was trained with')
+    parser.add_argument('checkpoint', help='of the fine-tuning (the whole model)')
+    parser.add_argument('--work-dir', help='where logs and pictures go; default work_dirs/<config name>')
+    parser.add_argument('--json', metavar='FILE', help='write the metrics there')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config keys: a.b=1 c=x')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='job launcher')
+    parser.add_argument('--debug', action='store_true', help='show tracebacks of user errors')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Test and print."""
+    args = parse_args()
+    from eqssl.downstream.launch import test_downstream
+    from eqssl.engine.front_door import check_work_dir, read_config
+    from eqssl.engine.launch import is_downstream
+    from eqssl.utils import dist
+    from eqssl.utils.tables import write_json
+
+    if args.launcher != 'none':
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = read_config(args.config, args.cfg_options)
+    if not is_downstream(cfg):
+        raise UserError(f"'{args.config}' is a pre-training config; python tools/evaluate.py measures its features")
+    cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
+    cfg.launcher = args.launcher
+    check_work_dir(cfg.work_dir)
+    metrics = test_downstream(cfg, args)
+    if args.json and dist.rank() == 0:
+        write_json(args.json, metrics)
+
+
+if __name__ == '__main__':
+    run_cli(main)
