@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -29,6 +32,21 @@ def test_mask_rcnn_learns_evaluates_and_draws(demo_checkpoint, finetune, logged,
     assert losses[-1] < 0.85 * losses[0], 'both are means over the iterations so far'
     assert lines[-1]['coco/bbox_mAP_50'] > 0.1 and lines[-1]['coco/segm_mAP_50'] > 0.1, 'boxes and masks are found'
     assert len(list(tmp_path.glob('*/vis_data/vis_image/*.png'))) == 4
+    again = [
+        sys.executable,
+        'tools/test.py',
+        CONFIG,
+        str(tmp_path / 'iter_30.pth'),
+        '--work-dir',
+        str(tmp_path / 'test'),
+    ]
+    done = subprocess.run(
+        [*again, '--json', str(tmp_path / 'test.json')], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    measured = json.loads((tmp_path / 'test.json').read_text())
+    for key in ('coco/bbox_mAP', 'coco/segm_mAP'):
+        assert measured[key] == lines[-1][key], 'tools/test.py measures what the run measured'
 
 
 def test_two_ranks_train_evaluate_and_log_once(demo_checkpoint, finetune, logged, tmp_path):
@@ -38,6 +56,20 @@ def test_two_ranks_train_evaluate_and_log_once(demo_checkpoint, finetune, logged
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     lines = logged(tmp_path)
     assert [line['step'] for line in lines] == [1, 2, 3, 3] and 'coco/segm_mAP' in lines[-1]
+
+
+def test_the_librarys_own_tool_trains_the_config(demo_checkpoint, finetune, logged, tmp_path):
+    import mmdet
+
+    from eqssl.downstream.nuclei import nuclei_folder
+
+    tool, data = Path(mmdet.__file__).parent / '.mim/tools/train.py', nuclei_folder()
+    options = [f'model.backbone.init_cfg.checkpoint={demo_checkpoint}', f'val_evaluator.ann_file={data}/val.json']
+    options += [f'{split}_dataloader.dataset.data_root={data}' for split in ('train', 'val')]
+    options += ['train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'default_hooks.logger.interval=1']
+    done = finetune([sys.executable, str(tool), str(ROOT / CONFIG)], tmp_path, *options)
+    assert done.returncode == 0 and 'tensors from' in done.stdout + done.stderr, (done.stdout + done.stderr)[-3000:]
+    assert 'coco/segm_mAP' in logged(tmp_path)[-1]
 
 
 def build(demo_checkpoint, **options):

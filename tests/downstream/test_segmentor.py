@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,6 +39,20 @@ def test_two_ranks_train_evaluate_and_log_once(demo_checkpoint, finetune, logged
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     lines = logged(tmp_path)
     assert [line['step'] for line in lines] == [1, 2, 3, 3] and 'mIoU' in lines[-1]
+
+
+def test_the_librarys_own_tool_trains_the_config(demo_checkpoint, finetune, logged, tmp_path):
+    import mmseg
+
+    from eqssl.downstream.nuclei import nuclei_folder
+
+    tool, data = Path(mmseg.__file__).parent / '.mim/tools/train.py', nuclei_folder()
+    options = [f'model.backbone.init_cfg.checkpoint={demo_checkpoint}']
+    options += [f'{split}_dataloader.dataset.data_root={data}' for split in ('train', 'val')]
+    options += ['train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'default_hooks.logger.interval=1']
+    done = finetune([sys.executable, str(tool), str(ROOT / CONFIG)], tmp_path, *options)
+    assert done.returncode == 0 and 'tensors from' in done.stdout + done.stderr, (done.stdout + done.stderr)[-3000:]
+    assert 'mIoU' in logged(tmp_path)[-1]
 
 
 def test_the_backbone_inside_the_segmentor_has_the_features_of_pretraining(demo_checkpoint, pretrained):
