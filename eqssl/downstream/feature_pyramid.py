@@ -15,7 +15,7 @@ SCALES = (4.0, 2.0, 1.0, 0.5)
 
 @MODELS.register_module()
 class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of ``[B, C, H, W]``; in mmdet's heads ``norm_cfg=dict(type='eqssl.ChannelNorm')``."""
+    """Layer norm over the channels of ``[B, C, H, W]``; also a ``norm_cfg`` type in mmdet's heads."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape."""

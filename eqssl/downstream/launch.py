@@ -19,14 +19,9 @@ from eqssl.downstream.nuclei import nuclei_folder
 from eqssl.engine.checkpoint_store import load_strictly, read_checkpoint
 from eqssl.engine.front_door import distributed_wrapper, launch_timeout
 from eqssl.utils import dist
+from eqssl.utils.env import LIBRARIES
 from eqssl.utils.errors import UserError
 
-LIBRARIES = {'mmseg': 'onedl-mmsegmentation', 'mmdet': 'onedl-mmdetection', 'mmpretrain': 'onedl-mmpretrain'}
-INSTALL = {
-    'mmseg': 'install it: make install-mmseg',
-    'mmdet': 'install both: make install-mmdet (compiles the ops, 5 to 10 minutes on two cores)',
-    'mmpretrain': 'install it: make install',
-}
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -52,8 +47,9 @@ def load_library(scope: str) -> None:
             importlib.import_module(f'{scope}.models')
             importlib.import_module(f'{scope}.utils').register_all_modules(init_default_scope=True)
     except ImportError as error:
-        what = 'mmcv with compiled ops' if 'mmcv._ext' in str(error) else LIBRARIES[scope]
-        raise UserError(f"default_scope='{scope}' needs {what} ({error}); {INSTALL[scope]}") from error
+        package, install = LIBRARIES[scope]
+        what = 'mmcv with compiled ops' if 'mmcv._ext' in str(error) else package
+        raise UserError(f"default_scope='{scope}' needs {what} ({error}); {install}") from error
 
 
 def complete(cfg: Config) -> None:

@@ -18,6 +18,7 @@ from mmengine.registry import init_default_scope
 from eqssl.datasets.fetch import CIFAR10, CIFAR100, fetch_cifar
 from eqssl.datasets.multicrop import ViewSpec
 from eqssl.utils.config_check import check_keys, refuse_repeated_keys
+from eqssl.utils.env import LIBRARIES
 from eqssl.utils.errors import UserError
 from eqssl.utils.meta import without_memory
 
@@ -39,6 +40,9 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
         refuse_repeated_keys(Path(path))
     except UserError:
         raise
+    except ModuleNotFoundError as error:
+        package, install = LIBRARIES.get(str(error).split()[0], (str(error), 'install it'))  # of a base 'mmdet::...'
+        raise UserError(f"config '{path}' needs {package}; {install}") from error
     except Exception as error:  # whatever a config file raises is the config's fault
         raise UserError(f"config '{path}' cannot be read: {type(error).__name__}: {error}") from error
     try:

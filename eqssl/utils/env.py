@@ -22,6 +22,12 @@ SHADOWING = {
 TORCHVISION_FOR_TORCH = {
     '2.10': '0.25', '2.11': '0.26', '2.12': '0.27', '2.13': '0.28',
 }  # fmt: skip
+# Downstream library -> its package and what installs it
+LIBRARIES = {
+    'mmpretrain': ('onedl-mmpretrain', 'make install'),
+    'mmseg': ('onedl-mmsegmentation', 'make install-mmseg'),
+    'mmdet': ('onedl-mmdetection', 'make install-mmdet (compiles the ops of mmcv, 5 to 10 minutes on two cores)'),
+}
 CORE = ('torch', 'torchvision', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain', 'numpy', 'Pillow')
 OPTIONAL = ('onedl-mmsegmentation', 'onedl-mmdetection', 'timm', 'heat')
 

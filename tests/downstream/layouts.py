@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 HEIGHT, WIDTH = 80, 100
-OBJECT = """<annotation><size><width>100</width><height>80</height></size><object><name>dog</name><difficult>0</difficult>
+OBJECT = """<annotation>
+<size><width>100</width><height>80</height></size><object><name>dog</name><difficult>0</difficult>
 <bndbox><xmin>10</xmin><ymin>10</ymin><xmax>60</xmax><ymax>60</ymax></bndbox></object></annotation>"""
 
 

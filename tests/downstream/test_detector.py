@@ -1,4 +1,4 @@
-"""Requirement 1 in mmdet: Mask R-CNN takes a pre-training checkpoint as it is, trains, evaluates, draws; two ranks too."""
+"""Requirement 1 in mmdet: Mask R-CNN takes the checkpoint as it is, trains, evaluates, draws; on two ranks too."""
 
 from __future__ import annotations
 
@@ -170,3 +170,8 @@ def test_without_mmdet_or_ops_it_says_what_to_install(missing, monkeypatch):
     what = 'mmcv with compiled ops' if 'mmcv' in missing else 'onedl-mmdetection'
     with pytest.raises(UserError, match=f"default_scope='mmdet' needs {what}.*make install-mmdet"):
         launch.load_library('mmdet')
+    from mmengine.config import config
+
+    monkeypatch.setattr(config, 'is_installed', lambda package: package != 'mmdet')
+    with pytest.raises(UserError, match='mask_rcnn_demo_nuclei.py. needs onedl-mmdetection; make install-mmdet'):
+        read_config(str(ROOT / CONFIG))
