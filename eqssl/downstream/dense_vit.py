@@ -46,8 +46,8 @@ class DenseViT(VisionTransformer):
 
     Without windows its tokens are those of pre-training for the same image. With ``window_size`` attention runs inside
     windows but in ``global_blocks`` (ViTDet, Li et al. 2022, section 3: windows of 14, four global blocks evenly
-    spaced, no relative positions): memory grows linearly with the image then. The class token has no place in a
-    window; it is left out of all blocks, as in ViTDet.
+    spaced, no relative positions): memory grows linearly with the image then. Class and register
+    tokens have no place in a window; they are left out of all blocks, as in ViTDet.
 
     Args:
         out_indices: 0-based blocks whose maps are given out.
@@ -56,7 +56,8 @@ class DenseViT(VisionTransformer):
         global_blocks: blocks with attention over the whole image; None is every fourth part's last one.
         checkpoint_blocks: recompute blocks in the backward pass (less memory, a third more time).
         **vit: ``arch``, ``img_size`` (of pre-training; any size may come), ``patch_size``, ``drop_path_rate``,
-            ``layer_scale_init_value``, ``frozen_stages``, ``init_cfg`` of :class:`eqssl.VisionTransformer`.
+            ``layer_scale_init_value``, ``num_registers``, ``frozen_stages``, ``init_cfg`` of
+            :class:`eqssl.VisionTransformer`.
 
     Raises:
         UserError: a block that does not exist, or global blocks without windows.
@@ -84,7 +85,9 @@ class DenseViT(VisionTransformer):
         self.global_blocks = self._blocks('global_blocks', global_blocks)
         self._drop_paths = {}  # of windowed blocks: an image's windows are dropped together
         if window_size:
-            self.cls_token.requires_grad_(False)  # no part of the computation
+            self.cls_token.requires_grad_(False)  # no part of the computation, nor are registers
+            if self.num_registers:
+                self.register_tokens.requires_grad_(False)
             for number in set(range(self.num_layers)) - set(self.global_blocks):
                 self._drop_paths[number] = self.layers[number].attn.out_drop
                 self.layers[number].attn.out_drop = torch.nn.Identity()
@@ -120,7 +123,7 @@ class DenseViT(VisionTransformer):
         MMVisionTransformer.init_weights(self)
 
     def _embed(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Tokens ``[B, 1 + N, D]`` (without the class token in windows) and the grid; images are padded to patches."""
+        """Tokens ``[B, 1 + R + N, D]`` (the patches' alone in windows) and the grid; images are padded to patches."""
         patch = self.patch_size
         images = F.pad(images, (0, -images.shape[3] % patch, 0, -images.shape[2] % patch))
         tokens, (height, width) = self.patch_embed(images)
@@ -128,7 +131,7 @@ class DenseViT(VisionTransformer):
         if self.window_size:
             return self.pre_norm(self.drop_after_pos(tokens + position[:, 1:])), (height, width)
         tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
-        return self.pre_norm(self.drop_after_pos(tokens + position)), (height, width)
+        return self.pre_norm(self.with_registers(self.drop_after_pos(tokens + position))), (height, width)
 
     def _run_block(self, number: int, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
         """One block, in windows where it is not a global one."""

@@ -66,8 +66,16 @@ def _load(module: nn.Module, path: Path) -> None:
     module.double().eval()
 
 
+def _without_registers(tokens: Tensor, network: Network) -> Tensor:
+    """``[B, 1 + R + N, D]`` to ``[B, 1 + N, D]``."""
+    return torch.cat([tokens[:, :1], tokens[:, 1 + network.module.num_registers :]], dim=1)
+
+
 def to_timm(network: Network, path: Path) -> Features:
-    """timm's VisionTransformer (``num_classes=0``) or ResNet."""
+    """timm's VisionTransformer (``num_classes=0``) or ResNet.
+
+    With registers the class token's position goes into the token itself, as timm stores DINOv2 (``no_embed_class``).
+    """
     timm = need('timm', 'timm')
     _refuse_cifar_stem(network, 'timm')
     if network.is_vit:
@@ -81,12 +89,19 @@ def to_timm(network: Network, path: Path) -> Features:
             mlp_ratio=vit.arch_settings['feedforward_channels'] / vit.embed_dims,
             init_values=1.0 if network.layer_scale else None,
             num_classes=0,
+            reg_tokens=vit.num_registers,
+            no_embed_class=vit.num_registers > 0,
         )
+        if vit.num_registers:
+            state['cls_token'] = state['cls_token'] + state['pos_embed'][:, :1]
+            state['pos_embed'] = state['pos_embed'][:, 1:].clone()
     else:
         state = network.state
         module = timm.create_model(f'resnet{network.config["depth"]}', num_classes=0)
     torch.save({'state_dict': state, 'meta': network.meta}, path)
     _load(module, path)
+    if network.is_vit:
+        return lambda images: _without_registers(module.forward_features(images), network)
     return module.forward_features
 
 
@@ -122,7 +137,7 @@ def to_torchvision(network: Network, path: Path) -> Features:
 
 
 def to_hf(network: Network, path: Path) -> Features:
-    """A folder for ``transformers``: ViTModel, or Dinov2Model where blocks are scaled."""
+    """A folder for ``transformers``: ViTModel, or Dinov2Model where blocks are scaled (with registers if need be)."""
     transformers = need('transformers', 'hf')
     need('safetensors', 'hf')
     from safetensors.torch import save_file
@@ -142,8 +157,10 @@ def to_hf(network: Network, path: Path) -> Features:
     if network.layer_scale:
         if hidden % vit.embed_dims:
             raise UserError(f'--to hf: feedforward_channels={hidden} is no multiple of {vit.embed_dims}; use --to timm')
-        config = transformers.Dinov2Config(mlp_ratio=hidden // vit.embed_dims, **sizes)
-        kind, pairs, options = transformers.Dinov2Model, HF_DINOV2, {}
+        name = 'Dinov2WithRegisters' if vit.num_registers else 'Dinov2'
+        registers = {'num_register_tokens': vit.num_registers} if vit.num_registers else {}
+        config = getattr(transformers, f'{name}Config')(mlp_ratio=hidden // vit.embed_dims, **registers, **sizes)
+        kind, pairs, options = getattr(transformers, f'{name}Model'), HF_DINOV2, {}
     else:
         config = transformers.ViTConfig(intermediate_size=hidden, **sizes)
         kind, pairs, options = transformers.ViTModel, HF_VIT, {'add_pooling_layer': False}
@@ -162,7 +179,7 @@ def to_hf(network: Network, path: Path) -> Features:
     if any(report.values()):
         raise UserError(f'--to hf: transformers did not load everything: {report}')
     module.double().eval()
-    return lambda images: module(images).last_hidden_state
+    return lambda images: _without_registers(module(images).last_hidden_state, network)
 
 
 class _Features(nn.Module):

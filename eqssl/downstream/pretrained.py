@@ -40,29 +40,38 @@ def resize_position_embedding(embedding: Tensor, prefix: int, grid: tuple[int, i
     return torch.cat([front, new.flatten(2).transpose(1, 2).to(embedding.dtype)], dim=1)
 
 
-def fit_position_embedding(found: FoundBackbone, module: nn.Module) -> Tensor:
-    """A file's position embedding for a backbone's grid and tokens.
+def fit_position_embedding(found: FoundBackbone, module: nn.Module) -> dict[str, Tensor]:
+    """A file's position embedding for a backbone's grid and tokens, and its register tokens, if it has any.
+
+    Registers have no position here (as in DINOv2); where a file gives them one, it is added to the tokens.
 
     Raises:
         UserError: its grid is not square (and not the backbone's), or it lacks a token that the backbone has.
     """
     embedding, own = found.state['pos_embed'], module.state_dict()['pos_embed']
-    shape = tuple(embedding.shape)
+    shape, fitted = tuple(embedding.shape), {'pos_embed': embedding}
+    if 'register_tokens' in found.state:
+        fitted['register_tokens'] = found.state['register_tokens']
     if embedding.shape == own.shape or len(shape) != 3 or shape[2] != own.shape[2]:
-        return embedding  # as it is, or to be refused with the other shapes
+        return fitted  # as they are, or to be refused with the other shapes
     rows, columns = module.patch_resolution  # type: ignore[misc]
     needed = own.shape[1] - rows * columns
-    registers = found.state['register_tokens'].shape[1] if 'register_tokens' in found.state else 0
+    registers = fitted['register_tokens'].shape[1] if 'register_tokens' in fitted else 0
     front = int('cls_token' in found.state)
     for prefix in (front, 0, 1, front + registers):
         if math.isqrt(shape[1] - prefix) ** 2 == shape[1] - prefix:
             break
     else:
         raise UserError(f'its position embedding {shape} has no square grid, which resizing needs')
+    if registers and prefix == front + registers:
+        fitted['register_tokens'] = fitted['register_tokens'] + embedding[:, front:prefix]
+    if prefix == 0 and needed == 1 and front:  # timm's no_embed_class: the class token has none of its own
+        embedding, prefix = torch.cat([torch.zeros_like(embedding[:, :1]), embedding], dim=1), 1
     if prefix < needed:
         raise UserError(f'its position embedding has {prefix} tokens before the patches, the backbone {needed}')
     resized = resize_position_embedding(embedding, prefix, (rows, columns))
-    return torch.cat([resized[:, :needed], resized[:, prefix:]], dim=1)
+    fitted['pos_embed'] = torch.cat([resized[:, :needed], resized[:, prefix:]], dim=1)
+    return fitted
 
 
 @dataclass
@@ -87,7 +96,7 @@ def fit(module: nn.Module, found: FoundBackbone) -> Fit:
     own, result = module.state_dict(), Fit()
     given = dict(found.state)
     if 'pos_embed' in own and 'pos_embed' in given:
-        given['pos_embed'] = fit_position_embedding(found, module)
+        given |= fit_position_embedding(found, module)
     for name, value in own.items():
         if name not in given:
             result.missing += [] if name in MAY_BE_MISSING or name.endswith('num_batches_tracked') else [name]

@@ -17,15 +17,17 @@ VIT = dict(arch=dict(SIZES), img_size=16, patch_size=PATCH)
 
 def pair(**options):
     """A pre-training backbone and a dense one with its weights."""
-    source, target = randomized(VisionTransformer(**VIT)), DenseViT(**VIT, **options)
+    shared = dict(VIT, num_registers=options.pop('num_registers', 0))
+    source, target = randomized(VisionTransformer(**shared)), DenseViT(**shared, **options)
     target.load_state_dict({k: v for k, v in source.state_dict().items() if k in target.state_dict()}, strict=True)
     target.eval()
     return source, target
 
 
+@pytest.mark.parametrize('registers', [0, 3])
 @pytest.mark.parametrize('size', [(16, 16), (24, 24), (32, 20)], ids=str)
-def test_maps_are_the_tokens_of_pretraining(size):
-    source, target = pair(out_indices=(0, 2))
+def test_maps_are_the_tokens_of_pretraining(size, registers):
+    source, target = pair(out_indices=(0, 2), num_registers=registers)
     images = torch.rand(2, 3, *size)
     grid = (size[0] // PATCH, size[1] // PATCH)
     first, last = target(images)

@@ -50,6 +50,9 @@ def files(tmp_path_factory, registered):
     return {
         'vit': checkpoint(folder / 'vit'),
         'scaled': checkpoint(folder / 'scaled', **{'model.backbone.layer_scale_init_value': 0.5}),
+        'registers': checkpoint(folder / 'registers', **{'model.backbone.num_registers': 3}),
+        'scaled registers': checkpoint(folder / 'scaled_registers', **{
+            'model.backbone.num_registers': 3, 'model.backbone.layer_scale_init_value': 0.5}),
         'resnet': checkpoint(folder / 'resnet', **RESNET),
         'cifar': checkpoint(folder / 'cifar', **{**RESNET, 'model.backbone': dict(
             _delete_=True, type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=8, base_channels=8)}),
@@ -59,6 +62,8 @@ def files(tmp_path_factory, registered):
 FITS = [
     *(('vit', target) for target in FORMATS),
     *(('scaled', target) for target in ('backbone', 'timm', 'hf')),
+    *(('registers', target) for target in ('backbone', 'timm', 'onnx')),
+    *(('scaled registers', target) for target in ('timm', 'hf', 'safetensors')),
     *(('resnet', target) for target in ('backbone', 'timm', 'torchvision', 'safetensors')),
     ('cifar', 'backbone'),
     ('cifar', 'onnx'),
@@ -103,6 +108,8 @@ def test_features_that_differ_are_refused(files):
     ('kind', 'target', 'message'),
     [
         ('scaled', 'torchvision', "no place for 'layers.0.attn.gamma1.weight'"),
+        ('registers', 'hf', "no place for 'register_tokens'"),
+        ('registers', 'torchvision', "no place for 'register_tokens'"),
         ('resnet', 'hf', 'is for ViTs'),
         ('cifar', 'torchvision', 'knows no mmpretrain.ResNet_CIFAR'),
         ('cifar', 'timm', 'knows no mmpretrain.ResNet_CIFAR'),

@@ -35,6 +35,15 @@ def loaded(path, branch=None, **options):
     return target, sentence
 
 
+def with_registers(path, count, **options):
+    """Our ViT with registers, and its tokens ``[B, 1 + N, D]`` for an image."""
+    settings = dict(arch=dict(SIZES), img_size=GRID * PATCH, patch_size=PATCH, num_registers=count, **options)
+    target = randomized(MODELS.build(dict(type='eqssl.VisionTransformer', **settings)), 5)
+    sentence = load_backbone(target, path)
+    (tokens,) = target(image())
+    return target, sentence, torch.cat([tokens.cls[:, None], tokens.patch], dim=1)
+
+
 # -- the same features as in the library that wrote the file ----------------------------------------------------
 
 
@@ -47,6 +56,34 @@ def test_timm_checkpoint_gives_timm_features(tmp_path):
     target, sentence = loaded(saved(tmp_path, source.state_dict()), layer_scale_init_value=0.1)
     torch.testing.assert_close(target(image())[0], source.forward_features(image()), rtol=1e-4, atol=1e-5)
     assert f'{6 + 14 * DEPTH} of {6 + 14 * DEPTH} tensors' in sentence
+
+
+@pytest.mark.parametrize('embed_class', [False, True])
+def test_timm_checkpoint_with_registers_gives_timm_features(tmp_path, embed_class):
+    """In timm's DINOv2 neither class token nor registers have a position; in other networks of timm both do."""
+    timm = pytest.importorskip('timm')
+    source = timm.models.VisionTransformer(
+        img_size=16, patch_size=4, embed_dim=DIM, depth=DEPTH, num_heads=HEADS, num_classes=0, init_values=0.1,
+        reg_tokens=3, no_embed_class=not embed_class,
+    )  # fmt: skip
+    path = saved(tmp_path, randomized(source).state_dict())
+    _, sentence, got = with_registers(path, 3, layer_scale_init_value=0.1)
+    want = source.forward_features(image())
+    torch.testing.assert_close(got, torch.cat([want[:, :1], want[:, 4:]], 1), rtol=1e-4, atol=1e-5)
+    assert f'{7 + 14 * DEPTH} of {7 + 14 * DEPTH} tensors' in sentence
+
+
+def test_transformers_checkpoint_with_registers_gives_its_features(tmp_path):
+    transformers = pytest.importorskip('transformers')
+    config = transformers.Dinov2WithRegistersConfig(
+        hidden_size=DIM, num_hidden_layers=DEPTH, num_attention_heads=HEADS, image_size=16, patch_size=PATCH,
+        layer_norm_eps=1e-6, num_register_tokens=3,
+    )  # fmt: skip
+    source = randomized(transformers.Dinov2WithRegistersModel(config))
+    source.save_pretrained(tmp_path)
+    _, _, got = with_registers(str(tmp_path / 'model.safetensors'), 3, layer_scale_init_value=1.0)
+    want = source(image()).last_hidden_state
+    torch.testing.assert_close(got, torch.cat([want[:, :1], want[:, 4:]], 1), rtol=1e-4, atol=1e-5)
 
 
 def test_torchvision_vit_checkpoint_gives_its_features(tmp_path):
@@ -129,8 +166,22 @@ def test_dinov2_file(tmp_path, chunks):
     torch.testing.assert_close(model.mask_token[0], content['mask_token'])
 
 
-def test_register_tokens_need_a_backbone_that_has_them(tmp_path):
-    path = saved(tmp_path, published.dinov2_backbone(registers=4))
+def test_register_tokens_are_kept_or_refused(tmp_path):
+    content = published.dinov2_backbone(registers=4)
+    path = saved(tmp_path, content)
+    target, _, _ = with_registers(path, 4, layer_scale_init_value=1.0)
+    torch.testing.assert_close(target.register_tokens, content['register_tokens'])
+    larger = MODELS.build(
+        dict(type='eqssl.DenseViT', arch=dict(SIZES), img_size=32, patch_size=4, layer_scale_init_value=1.0,
+             num_registers=4)
+    )  # fmt: skip
+    load_backbone(larger, path)
+    torch.testing.assert_close(larger.register_tokens, content['register_tokens'])
+    torch.testing.assert_close(larger.pos_embed[:, 0], content['pos_embed'][:, 0])
+    with pytest.raises(UserError, match='register_tokens is .1, 4.* in the file and .1, 2'):
+        with_registers(path, 2, layer_scale_init_value=1.0)
+    with pytest.raises(UserError, match='missing: register_tokens'):
+        with_registers(saved(tmp_path, published.dinov2_backbone(), 'none.pth'), 4, layer_scale_init_value=1.0)
     with pytest.raises(UserError, match='holds 1 backbone tensors that the config has no place for: register_tokens'):
         loaded(path, layer_scale_init_value=1.0)
 

@@ -38,6 +38,8 @@ class VisionTransformer(MMVisionTransformer):
         layer_scale_init_value: 0 for none.
         frozen_stages: blocks frozen from the front, -1 for none.
         freeze_patch_embed: keep the random patch embedding (MoCo v3, section 4.2).
+        num_registers: register tokens (Darcet et al. 2024; DINOv2's published weights have 4), which stand between
+            class token and patches, have no position, and are no output.
         init_cfg: mmengine's.
     """
 
@@ -51,6 +53,7 @@ class VisionTransformer(MMVisionTransformer):
         layer_scale_init_value: float = 0.0,
         frozen_stages: int = -1,
         freeze_patch_embed: bool = False,
+        num_registers: int = 0,
         init_cfg: dict | None = None,
     ) -> None:
         if img_size % patch_size:
@@ -73,6 +76,11 @@ class VisionTransformer(MMVisionTransformer):
             raise UserError(f'model.backbone: {error}') from error
         self.patch_size = patch_size
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
+        if num_registers < 0:
+            raise UserError(f'model.backbone.num_registers={num_registers} must not be negative')
+        self.num_registers = num_registers
+        if num_registers:
+            self.register_tokens = nn.Parameter(torch.zeros(1, num_registers, self.embed_dims))
         self.freeze_patch_embed = freeze_patch_embed
         if freeze_patch_embed:
             self.patch_embed.requires_grad_(False)
@@ -89,6 +97,8 @@ class VisionTransformer(MMVisionTransformer):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         nn.init.trunc_normal_(self.cls_token, std=0.02)
+        if self.num_registers:
+            nn.init.normal_(self.register_tokens, std=1e-6)
         if self.freeze_patch_embed:  # for good, so as MoCo v3 has it: Xavier over all inputs of a patch
             weight = self.patch_embed.projection.weight
             limit = (6 / (weight[0].numel() + len(weight))) ** 0.5
@@ -125,31 +135,38 @@ class VisionTransformer(MMVisionTransformer):
             patch = matrix @ self.pos_embed[0, 1:]
         return torch.cat([self.pos_embed[:, :1], patch[None]], dim=1)
 
+    def with_registers(self, tokens: Tensor) -> Tensor:
+        """``[n, 1 + N, D]`` to ``[n, 1 + R + N, D]``."""
+        if not self.num_registers:
+            return tokens
+        registers = self.register_tokens.expand(tokens.shape[0], -1, -1).to(tokens.dtype)
+        return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)
+
     def embed(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Images ``[n, 3, S, S]`` (and mask ``[n, N]`` bool) to tokens ``[n, 1 + N, D]``."""
+        """Images ``[n, 3, S, S]`` (and mask ``[n, N]`` bool) to tokens ``[n, 1 + R + N, D]``."""
         tokens, grid = self.patch_embed(images)
         if mask is not None:
             tokens = torch.where(mask[..., None], self.mask_token.to(tokens.dtype), tokens)
         tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1).to(tokens.dtype), tokens], dim=1)
-        return self.pre_norm(self.drop_after_pos(tokens + self.position(tuple(grid))))
+        return self.pre_norm(self.with_registers(self.drop_after_pos(tokens + self.position(tuple(grid)))))
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """Layer-wise depth as mmpretrain's, with the mask token at the stem."""
-        if param_name == f'{prefix}mask_token':
+        """Layer-wise depth as mmpretrain's, with mask and register tokens at the stem."""
+        if param_name in (f'{prefix}mask_token', f'{prefix}register_tokens'):
             return 0, self.num_layers + 2
         return super().get_layer_depth(param_name, prefix)
 
     def forward_one(self, images: Tensor, mask: Tensor | None = None, blocks: Sequence[int] = ()) -> Tokens:
         """One size group; ``blocks`` names earlier blocks (0-based) whose patch features are wanted too."""
         counters.count('backbone_calls')
-        x = self.embed(images, mask)
+        x, first = self.embed(images, mask), 1 + self.num_registers
         kept = {}
         for number, layer in enumerate(self.layers):
             x = layer(x)
             if number in blocks:
-                kept[number] = self.ln1(x)[:, 1:]
+                kept[number] = self.ln1(x)[:, first:]
         x = self.ln1(x)
-        return Tokens(cls=x[:, 0], patch=x[:, 1:], blocks=kept)
+        return Tokens(cls=x[:, 0], patch=x[:, first:], blocks=kept)
 
     def forward(  # type: ignore[override]
         self,
