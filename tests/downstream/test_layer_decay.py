@@ -31,7 +31,7 @@ class Segmentor(nn.Module):
 @pytest.mark.parametrize('kind', ['mmpretrain', 'dense'])
 def test_rates_and_decay_of_every_parameter(kind):
     backbone = vit(out_type='featmap') if kind == 'mmpretrain' else DenseViT(
-        arch=dict(SIZES), img_size=16, patch_size=PATCH
+        arch=dict(SIZES), img_size=16, patch_size=PATCH, num_registers=2
     )  # fmt: skip
     model = Segmentor(backbone)
     wrapper = build_optim_wrapper(model, OPTIM)
@@ -49,7 +49,7 @@ def test_rates_and_decay_of_every_parameter(kind):
         elif name.startswith(('backbone.ln1', 'decode_head')):
             layer = DEPTH + 1
         assert rate == pytest.approx(1e-4 * 0.5 ** (DEPTH + 1 - layer)), name
-        bare = name.endswith(('.bias', 'cls_token', 'pos_embed')) or 'ln' in name
+        bare = name.endswith(('.bias', 'cls_token', 'pos_embed', 'register_tokens')) or 'ln' in name
         assert decay == (0.0 if bare else 0.05), name
     table = group_table(model, wrapper.optimizer.param_groups, OPTIM['optimizer']).splitlines()
     assert table[0].split()[:3] == ['lr', 'weight', 'decay'] and len(table) == 2 + len(wrapper.optimizer.param_groups)

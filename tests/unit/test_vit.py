@@ -31,6 +31,22 @@ def test_state_dict_is_mmpretrains_plus_mask_token_and_features_are_equal():
         torch.testing.assert_close(tokens.patch, raw[:, 1:], atol=1e-5, rtol=1e-5)
 
 
+def test_registers_take_part_and_are_no_output():
+    """Darcet et al. 2024: they stand behind the class token, without a position, and are thrown away at the end."""
+    model, plain = make(num_registers=3), make()
+    torch.nn.init.normal_(model.register_tokens)
+    plain.load_state_dict({k: v for k, v in model.state_dict().items() if k != 'register_tokens'}, strict=True)
+    x = torch.randn(2, 3, 32, 32)
+    tokens = model([x], blocks=(0,))[0]
+    assert tokens.patch.shape == tokens.blocks[0].shape == (2, 16, model.embed_dims)
+    assert not torch.allclose(tokens.cls, plain([x])[0].cls), 'attention reads them'
+    embedded = model.embed(x)
+    assert embedded.shape[1] == 20 and embedded[:, 1:4].equal(model.register_tokens.expand(2, -1, -1))
+    torch.testing.assert_close(torch.cat([embedded[:, :1], embedded[:, 4:]], 1), plain.embed(x))
+    tokens.patch.sum().backward()
+    assert model.register_tokens.grad.abs().sum() > 0
+
+
 def test_position_embedding_is_resized_once_per_size(monkeypatch):
     model, calls = make(), []
     original = torch.nn.functional.interpolate
