@@ -65,16 +65,18 @@ def refuse_shadowed_packages() -> None:
         )
 
 
+def _multimodal_models_fail() -> bool:
+    transformers = version_of('transformers')
+    return transformers is not None and int(transformers.split('.')[0]) >= 5 and version_of('pycocotools') is not None
+
+
 def leave_out_multimodal_models() -> None:
     """Keep mmpretrain importable where mmdet and transformers 5 are installed.
 
     With pycocotools (mmdet's) and any transformers mmpretrain imports its multimodal models, which no transformers
     from 5 on can: ``import mmpretrain.models`` fails. They are marked as not installed, as without pycocotools.
     """
-    transformers = version_of('transformers')
-    if transformers is None or version_of('pycocotools') is None or int(transformers.split('.')[0]) < 5:
-        return
-    if version_of('onedl-mmpretrain') is not None:
+    if _multimodal_models_fail() and version_of('onedl-mmpretrain') is not None:
         importlib.import_module('mmpretrain.utils.dependency').WITH_MULTIMODAL = False  # type: ignore[attr-defined]
 
 
@@ -147,4 +149,12 @@ def check_environment() -> list[Finding]:
     findings += _check_torch() + _check_imports()
     if not any(f.level == 'error' for f in findings):
         findings.append(_check_mmcv_ops())
+    if _multimodal_models_fail():
+        findings.append(
+            Finding(
+                'note',
+                'transformers 5 beside pycocotools: import eqssl before mmdet or mmpretrain.models in scripts of yours',
+                'or pip install "transformers<5"',
+            )
+        )
     return sorted(findings, key=lambda f: ('ok', 'note', 'error').index(f.level))

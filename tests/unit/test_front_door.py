@@ -89,6 +89,18 @@ def test_mmcv_ops_are_an_error_only_where_mmdet_needs_them(monkeypatch):
     assert finding.level == 'error' and 'install_mmcv_ops.py' in finding.mend
 
 
+def test_mmpretrain_imports_beside_pycocotools_and_transformers_5(monkeypatch):
+    from mmpretrain.utils import dependency
+
+    for versions, kept in (({'transformers': '5.1.0', 'pycocotools': '2'}, False),
+                           ({'transformers': '4.57.1', 'pycocotools': '2'}, True),
+                           ({'transformers': '5.1.0'}, True)):  # fmt: skip
+        monkeypatch.setattr(dependency, 'WITH_MULTIMODAL', True)
+        monkeypatch.setattr(env, 'version_of', (versions | {'onedl-mmpretrain': '1.3.6'}).get)
+        env.leave_out_multimodal_models()
+        assert dependency.WITH_MULTIMODAL is kept, versions
+
+
 def test_mask_grid_and_neck_width_follow_from_the_other_keys(registered):
     from eqssl.engine.front_door import open_front_door
 
