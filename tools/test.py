@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Test and print."""
     args = parse_args()
-    from eqssl.downstream.launch import test_downstream
+    from eqssl.downstream.launch import evaluate_downstream
     from eqssl.engine.front_door import check_work_dir, read_config
     from eqssl.engine.launch import is_downstream
     from eqssl.utils import dist
@@ -49,7 +49,7 @@ def main() -> None:
     cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
     cfg.launcher = args.launcher
     check_work_dir(cfg.work_dir)
-    metrics = test_downstream(cfg, args)
+    metrics = evaluate_downstream(cfg, args)
     if args.json and dist.rank() == 0:
         write_json(args.json, metrics)
 

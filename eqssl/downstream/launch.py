@@ -16,12 +16,14 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from eqssl.downstream.nuclei import nuclei_folder
+from eqssl.downstream.tree_crowns import tree_crowns_folder
 from eqssl.engine.checkpoint_store import load_strictly, read_checkpoint
 from eqssl.engine.front_door import distributed_wrapper, launch_timeout
 from eqssl.utils import dist
 from eqssl.utils.env import LIBRARIES
 from eqssl.utils.errors import UserError
 
+NAMED = {'nuclei': nuclei_folder, 'treecrowns': tree_crowns_folder}  # sets known by name
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -87,8 +89,8 @@ def complete_data(cfg: Config) -> None:
     """
     if cfg.get('data_root') is None:
         return
-    if cfg.data_root == 'nuclei' and not Path('nuclei').exists():
-        cfg.data_root = str(nuclei_folder())
+    if cfg.data_root in NAMED and not Path(cfg.data_root).exists():
+        cfg.data_root = str(NAMED[cfg.data_root]())
     root = Path(cfg.data_root)
     if not root.is_dir():
         raise UserError(f"data_root '{root}' is not a folder; give it with --cfg-options data_root=DIR")
@@ -132,7 +134,7 @@ def run_downstream(cfg: Config, args: Any) -> int:
     return 0
 
 
-def test_downstream(cfg: Config, args: Any) -> dict[str, float]:
+def evaluate_downstream(cfg: Config, args: Any) -> dict[str, float]:
     """Measure a fine-tuned checkpoint as ``tools/test.py`` is told: the library's own metrics on ``test_dataloader``.
 
     Returns:

@@ -154,7 +154,7 @@ def check_environment() -> list[Finding]:
             Finding(
                 'note',
                 'transformers 5 beside pycocotools: import eqssl before mmdet or mmpretrain.models in scripts of yours',
-                'or pip install "transformers<5"',
+                'pip install "transformers<5"',
             )
         )
     return sorted(findings, key=lambda f: ('ok', 'note', 'error').index(f.level))

@@ -8,7 +8,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from eqssl.datasets.fetch import CIFAR10, CIFAR100, _check, _check_arrays, read_records
+from eqssl.datasets.fetch import CIFAR10, CIFAR100, _check_arrays, read_records, verify_digest
 
 
 @pytest.mark.parametrize('cifar', [CIFAR10, CIFAR100], ids=lambda c: c.name)
@@ -31,4 +31,4 @@ def test_records_become_images_and_fine_labels(cifar, tmp_path):
     with pytest.raises(OSError, match='unexpected sizes'):
         _check_arrays(arrays, cifar)
     with pytest.raises(OSError, match='md5'):
-        _check(archive, 'md5', cifar.md5)
+        verify_digest(archive, 'md5', cifar.md5)
