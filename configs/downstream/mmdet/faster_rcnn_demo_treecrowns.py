@@ -4,29 +4,13 @@
 # command:    python tools/train.py configs/downstream/mmdet/faster_rcnn_demo_treecrowns.py --cfg-options checkpoint=work_dirs/demo_cifar10_seed0/iter_300.pth
 # expected:   a falling loss and a box AP50 above that of random weights
 # measured:   see docs/en/user_guides/downstream.md
-_base_ = ['mmdet::_base_/models/faster-rcnn_r50_fpn.py', '../_base_/mmdet_runtime.py']
+_base_ = ['mmdet::_base_/models/faster-rcnn_r50_fpn.py', '../_base_/demo_detector.py']
 data_root = 'treecrowns'
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='eqssl.DenseViT',
-        arch=dict(embed_dims=128, num_layers=4, num_heads=4, feedforward_channels=512),
-        img_size=32,
-        patch_size=8,
-        init_cfg=dict(type='eqssl.PretrainedBackbone', checkpoint=None, branch='teacher'),
-    ),
-    neck=dict(_delete_=True, type='eqssl.SimpleFeaturePyramid', in_channels=128, out_channels=64),
-    rpn_head=dict(in_channels=64, feat_channels=64, anchor_generator=dict(strides=[2, 4, 8, 16, 32])),
     roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=64, featmap_strides=[2, 4, 8, 16], finest_scale=28),
-        bbox_head=dict(in_channels=64, fc_out_channels=256, num_classes=1),
+        bbox_roi_extractor=_base_.demo_roi, bbox_head=dict(in_channels=64, fc_out_channels=256, num_classes=1)
     ),
-    train_cfg=dict(
-        rpn=dict(sampler=dict(num=128)),
-        rpn_proposal=dict(nms_pre=500, max_per_img=200),
-        rcnn=dict(sampler=dict(num=64)),
-    ),
-    test_cfg=dict(rpn=dict(nms_pre=500, max_per_img=300)),
+    **_base_.demo_detector,
 )
 _dataset = dict(type='CocoDataset', data_root=data_root, metainfo=dict(classes=('tree',), palette=[(255, 160, 0)]))
 train_dataloader = dict(
@@ -68,20 +52,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetric', ann_file='treecrowns/val.json', metric='bbox')
 test_evaluator = val_evaluator
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=400, val_interval=400)
-optim_wrapper = dict(
-    type='OptimWrapper',
-    constructor='eqssl.OptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
-    paramwise_cfg=dict(layer_decay=0.9, decay_tokens=False),
-    clip_grad=dict(max_norm=10.0),
-)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=20),
     dict(type='CosineAnnealingLR', eta_min=1e-5, by_epoch=False, begin=20, end=400),
 ]
-default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=400),
-    logger=dict(interval=10, log_metric_by_epoch=False),
-    visualization=dict(interval=1),
-)
-log_processor = dict(by_epoch=False)
