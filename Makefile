@@ -23,7 +23,7 @@ BASE_FLAG := $(if $(BASE),--train-base,)
 demo: $(CORE)
 	$(BIN)/python tools/demo.py --data $(DATA) --seed $(SEED) $(BASE_FLAG) || { $(BIN)/python tools/check_env.py --quiet; exit 1; }
 
-test: $(DEV)
+test: $(DET) $(DEV)
 	@echo '== ruff and mypy'
 	$(BIN)/ruff check eqssl tools tests
 	$(BIN)/ruff format --check eqssl tools tests
@@ -36,7 +36,7 @@ slow: $(DEV)
 	$(BIN)/python -m pytest -m slow -s
 
 install: $(CORE)
-install-dev: $(DEV)
+install-dev: $(DET) $(DEV)
 install-mmseg: $(SEG)
 install-mmdet: $(DET)
 
@@ -69,7 +69,7 @@ $(DET): $(SEG) requirements/mmdet.txt requirements/mmdet-needs.txt
 	@$(BIN)/python tools/check_env.py --quiet
 	@touch $@
 
-$(DEV): $(DET) requirements/dev.txt requirements/export.txt
+$(DEV): $(SEG) requirements/dev.txt requirements/export.txt
 	@echo '== installing test and documentation tools, and the libraries that exports are checked with'
 	$(PIP) install $(CONSTRAINTS) -r requirements/dev.txt -r requirements/export.txt
 	@touch $@

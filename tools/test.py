@@ -7,7 +7,6 @@ On several GPUs: ``torchrun --nproc_per_node=8 tools/test.py CONFIG CHECKPOINT -
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -41,8 +40,7 @@ def main() -> None:
     from eqssl.utils import dist
     from eqssl.utils.tables import write_json
 
-    if args.launcher != 'none':
-        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    dist.adopt_launcher(args.launcher, args.local_rank)
     cfg = read_config(args.config, args.cfg_options)
     if not is_downstream(cfg):
         raise UserError(f"'{args.config}' is a pre-training config; python tools/evaluate.py measures its features")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -37,9 +36,9 @@ def main() -> int:
     """Train; exit code 75 after a signal (saved, to be requeued)."""
     args = parse_args()
     from eqssl.engine.launch import run_training
+    from eqssl.utils import dist
 
-    if args.launcher != 'none':
-        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    dist.adopt_launcher(args.launcher, args.local_rank)
     return run_training(args)
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from torch import Tensor
 
+from eqssl.downstream.config_text import read_config_text
 from eqssl.downstream.key_maps import BESIDE, FAMILIES, RESNET_KEY, Family, fuse_qkv, translate
 from eqssl.engine.checkpoint_store import read_checkpoint
 from eqssl.utils.errors import UserError
 
-TEACHER = re.compile(r'teacher|momentum|target|ema\b|ema_')
-STUDENT = re.compile(r'student|online')
+TEACHER = re.compile(r'teacher|momentum|target|encoder_k|ema\b|ema_')
+STUDENT = re.compile(r'student|online|encoder_q')
 DEPTH = 3  # of dicts within dicts
 
 
@@ -28,16 +29,23 @@ class FoundBackbone:
         family: naming scheme.
         state: its tensors under mmpretrain's names.
         unknown: names of tensors that the family does not have and that are no head's or decoder's.
+        heads: attention heads as the config inside the file says, None where it does not.
+        swapped: the file is of mmengine's EMA hook, which stores the average as ``state_dict`` and the network itself
+            as ``ema_state_dict``.
     """
 
     place: str
     family: Family
     state: dict[str, Tensor]
     unknown: tuple[str, ...] = ()
+    heads: int | None = None
+    swapped: bool = False
 
     @property
     def branch(self) -> str | None:
         """'teacher' or 'student' as its place says, None where it says neither."""
+        if self.swapped:
+            return 'student' if self.place.startswith('ema_state_dict') else 'teacher'
         if TEACHER.search(self.place):
             return 'teacher'
         return 'student' if STUDENT.search(self.place) else None
@@ -74,9 +82,26 @@ def _named_as_mmpretrain(state: dict[str, Tensor], family: Family) -> tuple[dict
     return named, tuple(unknown)
 
 
+def heads_inside(checkpoint: dict[str, Any]) -> int | None:
+    """Attention heads of the ViT in the config that mmengine stores beside the tensors; no shape tells them."""
+    meta = checkpoint.get('meta')
+    text = meta.get('cfg') if isinstance(meta, dict) else None
+    if not isinstance(text, str):
+        return None
+    try:
+        arch = read_config_text(text)['model']['backbone']['arch']
+    except (UserError, KeyError, TypeError):  # not plain data, or no such backbone: nothing is known
+        return None
+    from mmpretrain.models import VisionTransformer
+
+    settings = arch if isinstance(arch, dict) else VisionTransformer.arch_zoo.get(str(arch).lower(), {})
+    return settings.get('num_heads')
+
+
 def find_backbones(checkpoint: dict[str, Any]) -> list[FoundBackbone]:
     """All backbones of a checkpoint, in the order in which they stand there."""
     found = []
+    heads, swapped = heads_inside(checkpoint), {'state_dict', 'ema_state_dict'} <= set(checkpoint)
     for place, tensors in _containers(checkpoint):
         for family in FAMILIES:
             for key in tensors:
@@ -86,7 +111,8 @@ def find_backbones(checkpoint: dict[str, Any]) -> list[FoundBackbone]:
                 state = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
                 if family.telltale and not any(family.telltale in k for k in state):
                     continue
-                found.append(FoundBackbone(place + prefix, family, *_named_as_mmpretrain(state, family)))
+                named = _named_as_mmpretrain(state, family)
+                found.append(FoundBackbone(place + prefix, family, *named, heads, swapped))
     return found
 
 
@@ -116,7 +142,7 @@ def choose(found: list[FoundBackbone], branch: str | None, source: str) -> Found
     for name in orders[branch]:
         if name in first:
             return first[name]
-    places = ', '.join(f"'{f.place or 'top level'}'" for f in found)
+    places = ', '.join(f"'{f.place or 'top level'}' ({f.branch or 'no branch'})" for f in found)
     raise UserError(f"checkpoint '{source}' has no {branch} backbone; it has {places}; set branch accordingly")
 
 
@@ -140,7 +166,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
         UserError: no such file, damaged, or with code in it.
     """
     if Path(path).suffix != '.safetensors':
-        return read_checkpoint(path)
+        return read_checkpoint(path, leave_out=True)
     if not Path(path).is_file():
         raise UserError(f"checkpoint '{path}' does not exist")
     try:

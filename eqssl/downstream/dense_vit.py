@@ -51,7 +51,8 @@ class DenseViT(VisionTransformer):
 
     Args:
         out_indices: 0-based blocks whose maps are given out.
-        final_norm: normalize the last block's map (pre-training does).
+        final_norm: True normalizes the last block's map (as pre-training does), 'all' every map with that norm (iBOT's
+            ``out_with_norm``), False none.
         window_size: side of the windows in patches, 0 for none.
         global_blocks: blocks with attention over the whole image; None is every fourth part's last one.
         checkpoint_blocks: recompute blocks in the backward pass (less memory, a third more time).
@@ -66,12 +67,14 @@ class DenseViT(VisionTransformer):
     def __init__(
         self,
         out_indices: Sequence[int] = (-1,),
-        final_norm: bool = True,
+        final_norm: bool | str = True,
         window_size: int = 0,
         global_blocks: Sequence[int] | None = None,
         checkpoint_blocks: bool = False,
         **vit: Any,
     ) -> None:
+        if final_norm not in (True, False, 'all'):
+            raise UserError(f"model.backbone.final_norm={final_norm!r} is none of True, False, 'all'")
         super().__init__(**vit)
         del self.mask_token  # nothing is masked downstream
         self.final_norm, self.window_size, self.checkpoint_blocks = final_norm, window_size, checkpoint_blocks
@@ -103,7 +106,7 @@ class DenseViT(VisionTransformer):
         """Blocks behind the last map that is asked for are not computed."""
         for block in self.layers[max(self.out_indices) + 1 :]:
             block.requires_grad_(False)
-        if self.final_norm and self.num_layers - 1 not in self.out_indices:
+        if self.final_norm is True and self.num_layers - 1 not in self.out_indices:
             self.ln1.requires_grad_(False)
 
     def position(self, grid: tuple[int, int]) -> Tensor:
@@ -154,8 +157,8 @@ class DenseViT(VisionTransformer):
             else:
                 tokens = self._run_block(number, tokens, grid)
             if number in self.out_indices:
-                last = self.final_norm and number == self.num_layers - 1
-                kept = self.ln1(tokens) if last else tokens
+                normalized = self.final_norm == 'all' or (self.final_norm and number == self.num_layers - 1)
+                kept = self.ln1(tokens) if normalized else tokens
                 patches = kept[:, kept.shape[1] - grid[0] * grid[1] :]
                 maps.append(patches.transpose(1, 2).unflatten(2, grid).contiguous())
         return tuple(maps)

@@ -248,8 +248,11 @@ def export(checkpoint: str, target: str, folder: Path, branch: str | None = None
     stem = network.stem(f'{name or Path(checkpoint).resolve().parent.name}_{target}')
     path = folder / f'{stem}{suffix}'
     staged = folder / f'.{stem}.{os.getpid()}{suffix}'
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove(staged)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove(staged)
+    except OSError as error:
+        raise UserError(f"--out '{folder}' is not a folder that can be written to ({error.strerror})") from error
     try:
         difference = check(network, write(network, staged), target)
         if staged.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import io
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from eqssl.downstream.nuclei import nuclei_folder
 from eqssl.downstream.tree_crowns import tree_crowns_folder
@@ -44,6 +46,8 @@ def load_library(scope: str) -> None:
     Raises:
         UserError: it, or the compiled ops that it needs, is not installed.
     """
+    if scope not in LIBRARIES:
+        raise UserError(f"default_scope='{scope}' is none of {', '.join(LIBRARIES)}")
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # the libraries print which optional packages they lack
             importlib.import_module(f'{scope}.models')
@@ -54,11 +58,11 @@ def load_library(scope: str) -> None:
         raise UserError(f"default_scope='{scope}' needs {what} ({error}); {install}") from error
 
 
-def complete(cfg: Config) -> None:
-    """Top-level ``checkpoint`` and ``data_root`` into the places that take them; what a machine without GPU needs.
+def complete_checkpoint(cfg: Config) -> None:
+    """Top-level ``checkpoint`` into the initializers that take it.
 
     Raises:
-        UserError: data_root is no folder, or no init_cfg takes the checkpoint.
+        UserError: there is none, or nothing takes it.
     """
     takers = [node for node in dicts(cfg.model) if node.get('type') == 'eqssl.PretrainedBackbone']
     if cfg.get('checkpoint') is not None:
@@ -70,7 +74,27 @@ def complete(cfg: Config) -> None:
         raise UserError(
             'checkpoint is not set; give it with --cfg-options checkpoint=FILE, or model.backbone.init_cfg=None'
         )
-    complete_data(cfg)
+
+
+def complete(cfg: Config, loaders: tuple[str, ...] = LOADERS, from_checkpoint: bool = True) -> None:
+    """Top-level keys into the places that take them; what a machine without GPU needs.
+
+    Args:
+        cfg: a downstream config.
+        loaders: those that will be used.
+        from_checkpoint: the backbone comes from a pre-training checkpoint; otherwise (a resumed run, a test) the whole
+            model comes from elsewhere.
+
+    Raises:
+        UserError: data_root is no folder, or no init_cfg takes the checkpoint.
+    """
+    if from_checkpoint:
+        complete_checkpoint(cfg)
+    else:
+        for node in dicts(cfg.model):
+            if (node.get('init_cfg') or {}).get('type') == 'eqssl.PretrainedBackbone':
+                node['init_cfg'] = None
+    complete_data(cfg, loaders)
     unused = cfg.get('find_unused_parameters', False)  # mmengine reads it only where no wrapper is given
     cfg.setdefault('model_wrapper_cfg', {**distributed_wrapper(), 'find_unused_parameters': unused})
     if not torch.cuda.is_available():
@@ -81,7 +105,7 @@ def complete(cfg: Config) -> None:
             print_log('no GPU: SyncBN, which needs one, becomes BN (statistics of each rank)', 'current')
 
 
-def complete_data(cfg: Config) -> None:
+def complete_data(cfg: Config, loaders: tuple[str, ...]) -> None:
     """Top-level ``data_root`` into data sets and evaluators; what does not exist is found before the model is built.
 
     Raises:
@@ -95,7 +119,7 @@ def complete_data(cfg: Config) -> None:
     if not root.is_dir():
         raise UserError(f"data_root '{root}' is not a folder; give it with --cfg-options data_root=DIR")
     written = set()  # roots that the config's own files name
-    for node in dicts([cfg.get(key) for key in LOADERS]):
+    for node in dicts([cfg.get(key) for key in loaders]):
         if 'data_root' in node:
             written.add(Path(node['data_root']))
             node['data_root'] = str(root)
@@ -111,12 +135,23 @@ def complete_data(cfg: Config) -> None:
             node['ann_file'] = str(root / path.relative_to(old))
 
 
-def build_runner(cfg: Config, args: Any) -> Runner:
-    """A completed config's Runner, with its library loaded and the process group made."""
+def build_runner(cfg: Config, args: Any, **options: Any) -> Runner:
+    """A completed config's Runner, with its library loaded and the process group made; see :func:`complete`."""
     load_library(cfg.get('default_scope', 'mmpretrain'))
-    complete(cfg)
+    complete(cfg, **options)
     dist.init_from_launcher(args.launcher, launch_timeout(cfg))
     return Runner.from_cfg(cfg)
+
+
+def check_backbone(cfg: Config) -> None:
+    """Build the backbone and load the checkpoint, so that what does not fit is said once, before the launch."""
+    if (cfg.model.backbone.get('init_cfg') or {}).get('type') == 'eqssl.PretrainedBackbone':
+        ROOT_MODELS.build(copy.deepcopy(cfg.model.backbone)).init_weights()
+
+
+def resumes(cfg: Config) -> bool:
+    """Whether there is a state to resume from (``--resume`` in a new work dir begins at the checkpoint)."""
+    return bool(cfg.get('resume')) and bool(cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir))
 
 
 def run_downstream(cfg: Config, args: Any) -> int:
@@ -127,10 +162,11 @@ def run_downstream(cfg: Config, args: Any) -> int:
     """
     if args.check is not None:
         load_library(cfg.get('default_scope', 'mmpretrain'))
-        complete(cfg)
-        print(f'{args.config}: checked (library, checkpoint key, data_root)')
+        complete(cfg, from_checkpoint=not resumes(cfg))
+        check_backbone(cfg)
+        print(f'{args.config}: checked (library, checkpoint, data_root)')
         return 0
-    build_runner(cfg, args).train()
+    build_runner(cfg, args, from_checkpoint=not resumes(cfg)).train()
     return 0
 
 
@@ -143,9 +179,9 @@ def evaluate_downstream(cfg: Config, args: Any) -> dict[str, float]:
     Raises:
         UserError: the checkpoint does not fit the model, tensor by tensor.
     """
-    cfg.checkpoint = args.checkpoint  # no initializer runs: the whole model comes from this file
-    runner = build_runner(cfg, args)
-    stored = read_checkpoint(args.checkpoint)
+    cfg.load_from = None
+    runner = build_runner(cfg, args, loaders=('test_dataloader',), from_checkpoint=False)
+    stored = read_checkpoint(args.checkpoint, leave_out=True)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     loaded = load_strictly(model, stored.get('state_dict', stored), args.checkpoint)
     print_log(f"loaded {loaded} of {loaded} tensors from '{args.checkpoint}'", 'current')

@@ -54,6 +54,10 @@ def fit_position_embedding(found: FoundBackbone, module: nn.Module) -> dict[str,
         fitted['register_tokens'] = found.state['register_tokens']
     if embedding.shape == own.shape or len(shape) != 3 or shape[2] != own.shape[2]:
         return fitted  # as they are, or to be refused with the other shapes
+    if not hasattr(module, 'patch_resolution'):
+        raise UserError(
+            f'{type(module).__name__} does not say its grid, to which positions are resized; use eqssl.DenseViT'
+        )
     rows, columns = module.patch_resolution  # type: ignore[misc]
     needed = own.shape[1] - rows * columns
     registers = fitted['register_tokens'].shape[1] if 'register_tokens' in fitted else 0
@@ -83,12 +87,14 @@ class Fit:
         missing: names of the backbone without a tensor in the file.
         left: names of the file without a place in the backbone.
         shapes: sentences on tensors of another shape.
+        patch_sizes_differ: whether the patch embedding's kernel is among them.
     """
 
     state: dict[str, Tensor] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     shapes: list[str] = field(default_factory=list)
+    patch_sizes_differ: bool = False
 
 
 def fit(module: nn.Module, found: FoundBackbone) -> Fit:
@@ -105,6 +111,8 @@ def fit(module: nn.Module, found: FoundBackbone) -> Fit:
         if name == 'mask_token' and tensor.numel() == value.numel():
             tensor = tensor.reshape(value.shape)  # [1, D] in iBOT and DINOv2
         if tensor.shape != value.shape:
+            patch = name == 'patch_embed.projection.weight' and tensor.shape[2:] != value.shape[2:]
+            result.patch_sizes_differ |= patch
             result.shapes.append(f'{name} is {tuple(tensor.shape)} in the file and {tuple(value.shape)} in the config')
         else:
             result.state[name] = tensor
@@ -115,13 +123,16 @@ def fit(module: nn.Module, found: FoundBackbone) -> Fit:
 
 
 def _check_heads(module: nn.Module, found: FoundBackbone) -> None:
-    """MoCo v3's ViT-S has 12 heads where others have 6, which no shape tells."""
+    """Attention heads, which no shape tells: those of the config in the file; 12 in MoCo v3's ViT-S."""
     settings = getattr(module, 'arch_settings', {})
-    official = 'base_encoder.' in found.place or 'momentum_encoder.' in found.place
-    if official and settings.get('embed_dims') == 384 and settings.get('num_heads') != 12:
+    own, heads = settings.get('num_heads'), found.heads
+    if ('base_encoder.' in found.place or 'momentum_encoder.' in found.place) and settings.get('embed_dims') == 384:
+        heads = 12
+    if own is not None and heads is not None and own != heads:
         raise UserError(
-            f"MoCo v3's ViT-S has 12 heads, the config {settings.get('num_heads')}; set arch=dict(embed_dims=384, "
-            'num_layers=12, num_heads=12, feedforward_channels=1536)'
+            f'its ViT has {heads} heads, the config {own}; set arch=dict(embed_dims={settings["embed_dims"]}, '
+            f'num_layers={settings["num_layers"]}, num_heads={heads}, '
+            f'feedforward_channels={settings["feedforward_channels"]})'
         )
 
 
@@ -156,7 +167,7 @@ def load_backbone(module: nn.Module, path: str, branch: str | None = None) -> st
     count = len(result.state) + len(result.missing) + len(result.shapes)
     loaded = f'{len(result.state)} of {count} tensors'
     if result.shapes:
-        hint = '; the patch sizes differ' if 'patch_embed.projection.weight' in result.shapes[0] else ''
+        hint = '; the patch sizes differ' if result.patch_sizes_differ else ''
         raise UserError(
             f"checkpoint '{path}' does not fit the backbone: {loaded} fit, {len(result.shapes)} have another shape "
             f'(first: {result.shapes[0]}){hint}; use the config of the same architecture'

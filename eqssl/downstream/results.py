@@ -56,12 +56,15 @@ def measure(work_dir: Path, keys: list[str] | None, best: bool) -> dict[str, flo
     """One run's results: those of the last validation, or of the one with the best first key."""
     lines = read_validation(work_dir)
     known = [key for key in lines[-1] if key not in BESIDE]
+    if not known:  # mmdet logs none where nothing was detected
+        raise UserError(f"'{work_dir}': its last validation measured nothing (no detection?)")
     for key in keys or []:
         if key not in known:
             raise UserError(f"--measures: '{work_dir}' has no {key}; it has {', '.join(known)}")
     chosen = keys or known
-    line = max(lines, key=lambda x: x[chosen[0]]) if best else lines[-1]
-    return {key: line[key] for key in chosen}
+    whole = [line for line in lines if all(key in line for key in chosen)]
+    line = max(whole, key=lambda x: x[chosen[0]]) if best else lines[-1]
+    return {'step': line.get('step', -1), **{key: line[key] for key in chosen}}
 
 
 def collect(groups: dict[str, list[Path]], keys: list[str] | None = None, best: bool = False) -> list[dict[str, Any]]:
@@ -74,6 +77,11 @@ def collect(groups: dict[str, list[Path]], keys: list[str] | None = None, best: 
     """
     results = {name: [measure(folder, keys, best) for folder in folders] for name, folders in groups.items()}
     every = [run for runs in results.values() for run in runs]
+    steps = {run.pop('step') for run in every}
+    if len(steps) > 1 and not best:
+        raise UserError(
+            f'the runs ended at different steps ({", ".join(str(s) for s in sorted(steps))}); compare equals'
+        )
     shown = [key for key in every[0] if all(key in run for run in every)]
     return [
         {'': name, 'runs': len(runs), **{key: mean_and_spread([run[key] for run in runs]) for key in shown}}

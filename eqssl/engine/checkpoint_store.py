@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import shutil
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,29 @@ import torch
 from eqssl.utils.errors import UserError
 
 NAME = re.compile(r'^iter_(\d+)\.pth$')
-# What mmengine's own Runner writes beside the tensors (the averages of its log, counters of numpy) is left out.
+# What others write beside the tensors is left out where their files are read: mmengine's Runner the averages of its log
+# and counters of numpy, DINO, iBOT and MAE their command line.
 LEFT_OUT = (
     'builtins.getattr', '__builtin__.getattr', 'mmengine.logging.history_buffer.HistoryBuffer', 'numpy.ndarray',
     'numpy.dtype', 'numpy._core.multiarray._reconstruct', 'numpy.core.multiarray._reconstruct',
-    'numpy._core.multiarray.scalar', 'numpy.core.multiarray.scalar',
+    'numpy._core.multiarray.scalar', 'numpy.core.multiarray.scalar', 'argparse.Namespace', 'pathlib.PosixPath',
+    'pathlib._local.PosixPath',
 )  # fmt: skip
+
+
+DAMAGED = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    KeyError,
+    OSError,
+    zipfile.BadZipFile,
+    struct.error,
+    IndexError,
+    TypeError,
+    AssertionError,
+    AttributeError,
+)  # fmt: skip  (whatever torch.load and pickle meet in a file that was cut or overwritten)
 
 
 class LeftOut:
@@ -132,10 +150,26 @@ def prune(folder: Path, keep: int) -> None:
     _sync_folder(folder)
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+def _refusal(file: Path, message: str) -> str:
+    """Why torch would not read a file as data."""
+    blocked = re.search(r'GLOBAL ([\w.]+)', message)
+    with open(file, 'rb') as stream:
+        pickled = stream.read(1) == b'\x80'
+    if blocked is None and not pickled and not zipfile.is_zipfile(file):
+        return f"checkpoint '{file}' is not a checkpoint of PyTorch"
+    what = f'it holds the Python object {blocked.group(1)}' if blocked else 'it is a pickle that torch did not write'
+    return (
+        f"checkpoint '{file}' cannot be read as plain data ({what}); files with code in them are refused; if you trust "
+        "it, save its tensors alone: torch.save(torch.load(FILE, weights_only=False)['state_dict'], NEW)"
+    )
+
+
+def read_checkpoint(path: str | os.PathLike[str], leave_out: bool = False) -> dict[str, Any]:
     """Read a checkpoint as data; nothing in the file is executed.
 
-    Checkpoints of mmengine's own Runner can be read too: the log's averages in them become :class:`LeftOut`.
+    Args:
+        path: the file.
+        leave_out: read files of other trainers too, with a :class:`LeftOut` for each object of ``LEFT_OUT``.
 
     Raises:
         UserError: no such file, damaged, or holding more than tensors and plain values.
@@ -148,16 +182,11 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         if problem:
             raise UserError(f"checkpoint '{path}': {problem}; use another one")
     try:
-        with torch.serialization.safe_globals([(LeftOut, name) for name in LEFT_OUT]):
+        with torch.serialization.safe_globals([(LeftOut, name) for name in LEFT_OUT if leave_out]):
             checkpoint = torch.load(file, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
-        what = str(error).splitlines()
-        blocked = re.search(r'GLOBAL ([\w.]+)', str(error))
-        reason = f'it holds the Python object {blocked.group(1)}' if blocked else what[0][:120]
-        raise UserError(
-            f"checkpoint '{path}' cannot be read as plain data ({reason}); files with code in them are refused"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise UserError(_refusal(file, str(error))) from error
+    except DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise UserError(f"checkpoint '{path}' is not a checkpoint or is truncated ({reason})") from error
     if not isinstance(checkpoint, dict):

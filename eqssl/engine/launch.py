@@ -23,7 +23,15 @@ def apply_flags(cfg: Config, args: Any) -> None:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     cfg.launcher = args.launcher
     if args.amp and is_downstream(cfg):
-        cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype='bfloat16')
+        if not torch.cuda.is_available():
+            raise UserError("--amp: mmengine's mixed precision needs a GPU; leave it out")
+        # the operators of mmcv (RoIAlign) know float16 but not bfloat16
+        half = (
+            dict(dtype='float16', loss_scale='dynamic')
+            if cfg.get('default_scope') == 'mmdet'
+            else dict(dtype='bfloat16')
+        )
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', **half)
     elif args.amp:
         cfg.optim_wrapper['precision'] = 'bf16'
     if args.resume is not None:

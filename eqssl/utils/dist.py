@@ -123,8 +123,7 @@ def init_from_launcher(launcher: str, timeout_s: float = 1800.0) -> None:
     """
     if launcher == 'none' or torch_dist.is_initialized():
         return
-    if launcher == 'slurm':
-        _slurm_to_torchrun()
+    adopt_launcher(launcher)
     missing = [k for k in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT') if k not in os.environ]
     if missing:
         raise UserError(
@@ -134,6 +133,19 @@ def init_from_launcher(launcher: str, timeout_s: float = 1800.0) -> None:
     if cuda:
         torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
     torch_dist.init_process_group('cpu:gloo,cuda:nccl' if cuda else 'gloo', timeout=timedelta(seconds=timeout_s))
+
+
+def adopt_launcher(launcher: str, local_rank: int = 0) -> None:
+    """The launcher's environment as torchrun's, before anything asks for this rank's device.
+
+    Args:
+        launcher: 'none', 'pytorch' or 'slurm'.
+        local_rank: of old launchers that give it as a flag.
+    """
+    if launcher == 'slurm':
+        _slurm_to_torchrun()
+    elif launcher == 'pytorch':
+        os.environ.setdefault('LOCAL_RANK', str(local_rank))
 
 
 def _slurm_to_torchrun() -> None:

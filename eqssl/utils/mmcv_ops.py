@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -21,7 +22,7 @@ from eqssl.utils.errors import UserError
 # newer ones no longer have. ninja compiles files side by side and counts them.
 BUILD_TOOLS = ('setuptools>=77,<81', 'wheel', 'ninja', 'psutil')
 STEP = re.compile(r'^\s*\[(\d+)/(\d+)\] ')
-MOST_JOBS = 16  # a file takes about 1 GB while it is compiled
+JOB_BYTES = 2 << 30  # memory that one compiler may need
 EVERY = 15  # seconds between lines where no terminal shows a bar
 
 
@@ -32,8 +33,13 @@ def platform_key() -> str:
     """
     import torch
 
-    device = f'cuda{torch.version.cuda}' if _with_cuda() else 'cpu'
-    arches = os.environ.get('TORCH_CUDA_ARCH_LIST', '').replace(' ', ';').replace(';', '_') if _with_cuda() else ''
+    device, arches = 'cpu', ''
+    if _with_cuda():
+        device, arches = f'cuda{torch.version.cuda}', os.environ.get('TORCH_CUDA_ARCH_LIST', '')
+        if not arches and torch.cuda.is_available():  # torch builds for the GPUs that it sees
+            seen = {torch.cuda.get_device_capability(i) for i in range(torch.cuda.device_count())}
+            arches = ';'.join(f'{major}.{minor}' for major, minor in sorted(seen))
+        arches = arches.replace(' ', ';').replace(';', '_')
     tag = f'cp{sys.version_info.major}{sys.version_info.minor}'
     parts = [f'torch{torch.__version__}', device, arches, tag, sysconfig.get_platform(), platform.libc_ver()[1]]
     return '-'.join(part for part in parts if part)
@@ -85,6 +91,11 @@ def follow(lines: Iterable[str], log: Path) -> str:
     return ''.join(last)
 
 
+def free_memory() -> int:
+    """Bytes that are free now."""
+    return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+
+
 def build_environment(tools: Path, environment: dict[str, str]) -> dict[str, str]:
     """Variables of the build: its tools first; no debug symbols and little optimization (half the time, measured)."""
     made = dict(environment)
@@ -92,7 +103,7 @@ def build_environment(tools: Path, environment: dict[str, str]) -> dict[str, str
     made['PYTHONPATH'] = f'{tools}{os.pathsep}{made["PYTHONPATH"]}' if made.get('PYTHONPATH') else str(tools)
     made.setdefault('CFLAGS', '-g0 -O1')
     made.setdefault('CXXFLAGS', '-g0 -O1')
-    made.setdefault('MAX_JOBS', str(min(MOST_JOBS, len(os.sched_getaffinity(0)))))
+    made.setdefault('MAX_JOBS', str(max(1, min(free_memory() // JOB_BYTES, len(os.sched_getaffinity(0))))))
     made['MMCV_WITH_OPS'] = '1'
     return made
 
@@ -100,6 +111,20 @@ def build_environment(tools: Path, environment: dict[str, str]) -> dict[str, str
 def pip(*arguments: str) -> list[str]:
     """A pip command of this interpreter."""
     return [sys.executable, '-m', 'pip', '--disable-pip-version-check', *arguments]
+
+
+def _check_compilers() -> None:
+    """Raise UserError where what compiles is missing, before minutes of work."""
+    if shutil.which(os.environ.get('CXX', 'c++')) is None:
+        raise UserError('mmcv cannot be compiled: no C++ compiler (apt-get install g++, or set CXX)')
+    if _with_cuda():
+        from torch.utils.cpp_extension import CUDA_HOME
+
+        if CUDA_HOME is None:
+            raise UserError(
+                'mmcv cannot be compiled for this GPU: no CUDA toolkit (nvcc); install the one of torch.version.cuda '
+                'and set CUDA_HOME'
+            )
 
 
 def build_wheel(folder: Path, version: str) -> Path:
@@ -112,6 +137,7 @@ def build_wheel(folder: Path, version: str) -> Path:
     Raises:
         UserError: the build failed, or made a wheel without ops.
     """
+    _check_compilers()
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / 'build.log'
     with tempfile.TemporaryDirectory(prefix='eqssl-mmcv-') as made:
@@ -132,8 +158,8 @@ def build_wheel(folder: Path, version: str) -> Path:
         if process.returncode or built is None:
             print(end, file=sys.stderr)
             raise UserError(
-                f'mmcv could not be compiled (the end of {log} stands above); a C++ compiler (apt-get install g++) and '
-                'the headers of Python are needed'
+                f'mmcv could not be compiled (the end of {log} stands above); it needs a C++ compiler (apt-get install '
+                'g++), the headers of Python, 2 GB of memory for each of MAX_JOBS, and nvcc where torch sees a GPU'
             )
         staged = folder / f'.{os.getpid()}-{built.name}'
         staged.write_bytes(built.read_bytes())
@@ -171,6 +197,10 @@ def install(cache: Path) -> None:
 
 
 def _ops_load() -> bool:
-    """In a process of its own: this one may hold the old mmcv."""
-    command = [sys.executable, '-c', 'import torch, mmcv._ext, mmcv.ops']
+    """In a process of its own, for this one may hold the old mmcv; ops without CUDA are not enough for a GPU."""
+    code = (
+        'import sys, torch, mmcv._ext; from mmcv.ops import get_compiling_cuda_version as cuda; '
+        "sys.exit(torch.cuda.is_available() and cuda() == 'not available')"
+    )
+    command = [sys.executable, '-c', code]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -6,6 +6,9 @@ torchvision, transformers and mmpretrain build the real network.
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
@@ -62,7 +65,7 @@ def values(shapes: dict[str, tuple[int, ...]], seed: int = 0, prefix: str = '') 
 
 
 def dino_checkpoint(masked: bool = False) -> dict:
-    """main_dino.py's and main_ibot.py's file, without ``args`` (a Namespace, which is code to the reader)."""
+    """main_dino.py's and main_ibot.py's file; ``args`` is their command line."""
     shapes = dino_keys() | ({'masked_embed': (1, DIM)} if masked else {})
     head = {'head.mlp.0.weight': (8, DIM), 'head.last_layer.weight_v': (4, 8)}
     return {
@@ -70,6 +73,7 @@ def dino_checkpoint(masked: bool = False) -> dict:
         'teacher': values(shapes, 2, 'backbone.') | values(head, 2),
         'optimizer': {'state': {}},
         'epoch': 100,
+        'args': argparse.Namespace(arch='vit_small', output_dir=Path('work')),
     }
 
 
@@ -92,7 +96,7 @@ def mae_checkpoint() -> dict:
         'decoder_embed.weight': (16, DIM), 'decoder_embed.bias': (16,),
         'decoder_blocks.0.norm1.weight': (16,), 'decoder_norm.weight': (16,), 'decoder_pred.weight': (48, 16),
     }  # fmt: skip
-    return {'model': values(dino_keys() | decoder)}
+    return {'model': values(dino_keys() | decoder), 'args': argparse.Namespace(model='mae_vit_base')}
 
 
 def mocov3_checkpoint() -> dict:

@@ -130,8 +130,23 @@ def test_an_images_windows_are_dropped_together():
     assert changed.all(1).equal(changed.any(1)), 'never a part of an image'
 
 
+@pytest.mark.parametrize('final_norm', [True, False, 'all'])
+def test_which_maps_are_normalized(final_norm):
+    source, target = pair(out_indices=(0, 2), final_norm=final_norm)
+    images = torch.rand(2, 3, 16, 16)
+    first, last = (m.flatten(2).transpose(1, 2) for m in target(images))
+    tokens = source(images, blocks=(0,))[0]
+    assert torch.allclose(first, tokens.blocks[0], atol=1e-5) == (final_norm == 'all')
+    assert torch.allclose(last, tokens.patch, atol=1e-5) == (final_norm is not False)
+    with pytest.raises(UserError, match='final_norm'):
+        DenseViT(**VIT, final_norm='last')
+
+
 def test_frozen_blocks_stay_in_eval_mode():
     for build in (DenseViT, VisionTransformer):
+        model = build(**VIT, frozen_stages=DEPTH, num_registers=2)
+        model.train()
+        assert {n for n, p in model.named_parameters() if p.requires_grad} <= {'mask_token'}, 'registers are frozen too'
         model = build(**VIT, frozen_stages=2, drop_path_rate=0.5)
         model.train()
         assert [layer.training for layer in model.layers] == [False, False, True]

@@ -159,6 +159,39 @@ def test_what_is_wrong_is_told_in_one_line(demo_checkpoint, tmp_path):
             run_training(arguments(tmp_path, config=str(ROOT / CONFIG), options=options))
 
 
+def test_what_is_checked_before_a_launch(demo_checkpoint, tmp_path, monkeypatch):
+    """``tools/dist_train.sh`` runs --check: what does not fit is said once, not by every rank."""
+    from eqssl.engine.launch import run_training
+    from tests.integration.test_bad_input import arguments
+
+    def check(options, **flags):
+        return run_training(arguments(tmp_path, config=str(ROOT / CONFIG), options=options, check=2, **flags))
+
+    assert check({'checkpoint': str(demo_checkpoint)}) == 0
+    with pytest.raises(UserError, match='does not exist'):
+        check({'checkpoint': str(tmp_path / 'none.pth')})
+    with pytest.raises(UserError, match='checkpoint is not set'):
+        check({}, resume='auto')  # nothing to resume from: the run would begin with random weights
+    (tmp_path / 'work/last_checkpoint').write_text('iter_10.pth')
+    assert check({}, resume='auto') == 0
+    with pytest.raises(UserError, match='--amp: .* needs a GPU'):
+        check({'checkpoint': str(demo_checkpoint)}, amp=True)
+    with pytest.raises(UserError, match="default_scope='mmocr' is none of"):
+        check({'default_scope': 'mmocr', 'checkpoint': str(demo_checkpoint)})
+
+
+def test_a_model_from_random_weights_can_be_measured(tmp_path):
+    from types import SimpleNamespace
+
+    from eqssl.downstream.launch import build_runner
+
+    cfg = read_config(str(ROOT / CONFIG), {'model.backbone.init_cfg': None, 'work_dir': str(tmp_path)})
+    cfg.train_dataloader.dataset.data_prefix.img = 'not/there'
+    args = SimpleNamespace(launcher='none')
+    runner = build_runner(cfg, args, loaders=('test_dataloader',), from_checkpoint=False)
+    assert runner.model.backbone.init_cfg is None
+
+
 @pytest.mark.parametrize('missing', ['mmdet.models', 'mmcv._ext'])
 def test_without_mmdet_or_ops_it_says_what_to_install(missing, monkeypatch):
     from eqssl.downstream import launch

@@ -122,6 +122,12 @@ def test_formats_that_do_not_fit_say_so_and_leave_nothing(files, tmp_path, kind,
     assert not list(tmp_path.iterdir())
 
 
+def test_a_target_that_is_no_folder(files, tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match="--out '.*file' is not a folder"):
+        export(files['vit'], 'backbone', tmp_path / 'file')
+
+
 def test_the_config_inside_is_read_as_data():
     text = "a = dict(b=[1, (2.5, None)], c={'d': dict(e='f')})\nx = -1\n"
     assert read_config_text(text) == {'a': {'b': [1, (2.5, None)], 'c': {'d': {'e': 'f'}}}, 'x': -1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from eqssl.downstream import load_backbone, read_backbone
 from eqssl.downstream.backbone_file import find_backbones
 from eqssl.downstream.key_maps import TIMM, translate
 from eqssl.downstream.pretrained import resize_position_embedding
+from eqssl.engine.front_door import read_config
 from eqssl.utils.errors import UserError
+from tests.conftest import ROOT
 from tests.downstream import published
 from tests.downstream.published import DEPTH, DIM, GRID, HEADS, HIDDEN, PATCH, SIZES, randomized, values, vit
 
@@ -338,6 +341,61 @@ def test_mocov3_vit_small_needs_its_twelve_heads(tmp_path):
     loaded(path, arch={**WIDE, 'num_heads': 12})
 
 
+def test_heads_are_compared_with_the_config_inside_the_file(tmp_path):
+    """No shape tells them: our own MoCo v3 has 12 where every other ViT-S has 6."""
+    cfg = read_config(str(ROOT / 'configs/eqssl/mocov3_vits.py'))
+    cfg.model.backbone.arch = {**SIZES, 'num_heads': 2 * HEADS}
+    content = {'state_dict': {f'backbone.{k}': v for k, v in vit().state_dict().items()}}
+    path = saved(tmp_path, content | {'meta': {'cfg': cfg.pretty_text}})
+    with pytest.raises(UserError, match=f'its ViT has {2 * HEADS} heads, the config {HEADS}; set arch=dict'):
+        loaded(path)
+    loaded(path, arch={**SIZES, 'num_heads': 2 * HEADS})
+    cfg.model.backbone.arch = 'deit-small'
+    with pytest.raises(UserError, match=f'its ViT has 6 heads, the config {HEADS}'):
+        loaded(saved(tmp_path, content | {'meta': {'cfg': cfg.pretty_text}}))
+    loaded(saved(tmp_path, content | {'meta': {'cfg': 'model = build()'}}))  # no plain data: nothing is known
+
+
+def test_mmengines_ema_hook_swaps_the_names(tmp_path):
+    """``EMAHook.before_save_checkpoint`` stores the average as ``state_dict``."""
+    from mmengine.hooks import EMAHook
+
+    model = torch.nn.Module()
+    model.backbone = vit(seed=1)
+    runner = SimpleNamespace(model=model, iter=0)
+    hook = EMAHook(momentum=0.5)
+    hook.before_run(runner)
+    average = {k: v.clone() + 1 for k, v in hook.ema_model.module.state_dict().items()}
+    hook.ema_model.module.load_state_dict(average)
+    checkpoint = {'state_dict': {k: v.clone() for k, v in model.state_dict().items()}}
+    hook.before_save_checkpoint(runner, checkpoint)
+    path = saved(tmp_path, checkpoint)
+    key = 'layers.1.attn.qkv.weight'
+    for branch, want in (('teacher', average[f'backbone.{key}']), ('student', model.backbone.state_dict()[key]),
+                         (None, average[f'backbone.{key}'])):  # fmt: skip
+        target, _ = loaded(path, branch)
+        torch.testing.assert_close(target.state_dict()[key], want)
+
+
+def test_key_encoders_are_teachers(tmp_path):
+    """MoCo's ResNets: ``encoder_q`` learns, ``encoder_k`` follows."""
+    from torchvision.models import resnet18
+
+    query, key = resnet18().state_dict(), resnet18().state_dict()
+    content = {f'module.encoder_q.{k}': v for k, v in query.items()}
+    content |= {f'module.encoder_k.{k}': v for k, v in key.items()}
+    path = saved(tmp_path, {'state_dict': content})
+    for branch, want in (('student', query), ('teacher', key)):
+        torch.testing.assert_close(read_backbone(path, branch).state['conv1.weight'], want['conv1.weight'])
+
+
+def test_a_backbone_that_does_not_say_its_grid(tmp_path):
+    module = vit()
+    del module.patch_resolution
+    with pytest.raises(UserError, match='does not say its grid.*use eqssl.DenseViT'):
+        load_backbone(module, saved(tmp_path, vit(img_size=32).state_dict()))
+
+
 class Code:
     def __reduce__(self):
         return print, ('executed',)
@@ -349,6 +407,15 @@ def test_files_that_cannot_be_read_as_data(tmp_path, capsys):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match='truncated'):
+        read_backbone(path)
+    torch.save({'a': torch.ones(9)}, path, _use_new_zipfile_serialization=False)  # as older releases are
+    old = path.read_bytes()
+    for cut in range(len(old) - 1):
+        path.write_bytes(old[:cut])
+        with pytest.raises(UserError, match=r'truncated|not a checkpoint|plain data|no backbone'):
+            read_backbone(path)
+    path.write_text('<!DOCTYPE html><title>Log in</title>')
+    with pytest.raises(UserError, match='is not a checkpoint of PyTorch'):
         read_backbone(path)
     path.write_bytes(pickle.dumps({'state_dict': Code()}))
     with pytest.raises(UserError, match='code in them are refused'):

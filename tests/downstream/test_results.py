@@ -55,6 +55,20 @@ def test_a_run_that_began_anew_or_was_killed_counts_from_its_own_start(tmp_path)
     assert [row['mIoU'] for row in rows] == ['30.000', '10.000'] and 'mAcc' not in rows[1]
 
 
+def test_absolute_patterns_and_runs_of_different_length(tmp_path):
+    work_dir(tmp_path / 'a_0', validation(20, 30.0))
+    work_dir(tmp_path / 'a_1', validation(20, 32.0))
+    work_dir(tmp_path / 'b', validation(10, 40.0))
+    done = table(f'a={tmp_path}/a_*', cwd='/')
+    assert done.returncode == 0 and '31.000 +- 1.414' in done.stdout
+    done = table('a=a_*', 'b=b', cwd=tmp_path)
+    assert done.returncode == 2 and 'the runs ended at different steps (10, 20)' in done.stderr
+    assert table('a=a_*', 'b=b', '--best', cwd=tmp_path).returncode == 0
+    work_dir(tmp_path / 'none', {'data_time': 0.1, 'time': 0.2, 'step': 20})
+    done = table('a=a_0', 'none=none', cwd=tmp_path)
+    assert done.returncode == 2 and 'measured nothing' in done.stderr
+
+
 def test_errors_name_the_folder(tmp_path):
     (tmp_path / 'empty').mkdir()
     work_dir(tmp_path / 'young', {'lr': 0.1, 'loss': 2.0, 'step': 10})

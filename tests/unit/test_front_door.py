@@ -101,6 +101,20 @@ def test_mmpretrain_imports_beside_pycocotools_and_transformers_5(monkeypatch):
         assert dependency.WITH_MULTIMODAL is kept, versions
 
 
+def test_under_slurm_every_rank_has_its_own_device(monkeypatch):
+    from eqssl.engine.front_door import distributed_wrapper
+    from eqssl.utils import dist
+
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_PORT'):
+        monkeypatch.setenv(name, '0')
+    for name, value in (('PROCID', '7'), ('NTASKS', '8'), ('LOCALID', '3'), ('JOB_ID', '1')):
+        monkeypatch.setenv(f'SLURM_{name}', value)
+    monkeypatch.setenv('MASTER_ADDR', 'node0')
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    dist.adopt_launcher('slurm')
+    assert distributed_wrapper()['device_ids'] == [3]
+
+
 def test_mask_grid_and_neck_width_follow_from_the_other_keys(registered):
     from eqssl.engine.front_door import open_front_door
 

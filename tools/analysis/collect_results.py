@@ -20,8 +20,9 @@ def read_groups(words: list[str]) -> dict[str, list[Path]]:
             name, _, word = word.partition('=')
         if not name:
             raise UserError(f"'{word}' belongs to no group; begin with name=work_dir")
-        found = sorted(Path().glob(word)) if not Path(word).is_absolute() else [Path(word)]
-        folders = [path for path in found if path.is_dir()]
+        pattern = Path(word).expanduser()
+        found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
+        folders = sorted(path for path in found if path.is_dir())
         if not folders:
             raise UserError(f"'{word}' is no folder")
         groups.setdefault(name, []).extend(folders)

@@ -11,6 +11,7 @@ model = dict(
         img_size=224,
         patch_size=16,
         window_size=14,
+        final_norm=False,
         drop_path_rate=0.1,
         init_cfg=dict(type='eqssl.PretrainedBackbone', checkpoint=None, branch='teacher'),
     ),

@@ -1,4 +1,4 @@
-# UPerNet on a plain ViT-S/16: maps of blocks 4, 6, 8 and 12 (the last one normalized), resampled to strides 4, 8, 16 and 32.
+# UPerNet on a plain ViT-S/16: maps of blocks 4, 6, 8 and 12 (all through the last norm, iBOT's out_with_norm), resampled to strides 4, 8, 16 and 32.
 _norm = dict(type='SyncBN', requires_grad=True)
 model = dict(
     type='mmseg.EncoderDecoder',
@@ -17,6 +17,7 @@ model = dict(
         img_size=224,
         patch_size=16,
         out_indices=(3, 5, 7, 11),
+        final_norm='all',
         drop_path_rate=0.1,
         init_cfg=dict(type='eqssl.PretrainedBackbone', checkpoint=None, branch='teacher'),
     ),

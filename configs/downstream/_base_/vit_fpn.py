@@ -1,5 +1,5 @@
 # A plain ViT-S/16 under FPN, as iBOT and BEiT detect: attention over the whole image in every block; maps of blocks 4, 6, 8 and 12,
-# resampled to strides 4, 8, 16 and 32. Detectors take it as `model = _base_.vit_fpn`.
+# without a norm, resampled to strides 4, 8, 16 and 32. Detectors take it as `model = _base_.vit_fpn`.
 vit_fpn = dict(
     backbone=dict(
         _delete_=True,
@@ -8,6 +8,7 @@ vit_fpn = dict(
         img_size=224,
         patch_size=16,
         out_indices=(3, 5, 7, 11),
+        final_norm=False,
         drop_path_rate=0.1,
         init_cfg=dict(type='eqssl.PretrainedBackbone', checkpoint=None, branch='teacher'),
     ),

@@ -7,7 +7,7 @@ _train = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
 ]
-_voc = dict(type='VOCDataset', data_root='data/VOCdevkit/', filter_cfg=dict(filter_empty_gt=True, min_size=32, bbox_min_size=32))
+_voc = dict(type='VOCDataset', data_root='data/VOCdevkit/', filter_cfg=dict(filter_empty_gt=True))
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='InfiniteSampler', shuffle=True),
     dataset=dict(

@@ -4,6 +4,8 @@
 # expected:   51.2 box and 44.2 mask AP (iBOT ViT-B/16, 400 epochs)
 # measured:   not run by us
 _base_ = ['cascade_mask_rcnn_vits_coco_1x.py']
+train_dataloader = dict(batch_size=2)
+auto_scale_lr = dict(base_batch_size=16)
 model = dict(
     backbone=dict(arch='base', drop_path_rate=0.2),
     neck=[

@@ -9,6 +9,8 @@ _base_ = [
     '../_base_/vit_fpn.py',
     '../_base_/coco_1x_multiscale.py',
 ]
+train_dataloader = dict(batch_size=4)  # 32 images on 8 GPUs, as iBOT's ViT-S (its ViT-B: 16)
+auto_scale_lr = dict(base_batch_size=32)
 _stds = [(0.1, 0.2), (0.05, 0.1), (0.033, 0.067)]  # of centers and sizes, one pair a stage
 model = dict(
     roi_head=dict(

@@ -13,6 +13,7 @@ model = dict(
         img_size=32,
         patch_size=8,
         out_indices=(0, 1, 2, 3),
+        final_norm=True,
         drop_path_rate=0.0,
     ),
     neck=dict(embed_dim=128, norm_cfg=_norm),

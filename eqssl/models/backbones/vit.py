@@ -81,6 +81,7 @@ class VisionTransformer(MMVisionTransformer):
         self.num_registers = num_registers
         if num_registers:
             self.register_tokens = nn.Parameter(torch.zeros(1, num_registers, self.embed_dims))
+            self.register_tokens.requires_grad_(frozen_stages <= 0)
         self.freeze_patch_embed = freeze_patch_embed
         if freeze_patch_embed:
             self.patch_embed.requires_grad_(False)
@@ -104,6 +105,12 @@ class VisionTransformer(MMVisionTransformer):
             limit = (6 / (weight[0].numel() + len(weight))) ** 0.5
             nn.init.uniform_(weight, -limit, limit)
             nn.init.zeros_(self.patch_embed.projection.bias)
+
+    def _freeze_stages(self) -> None:
+        """As mmpretrain's, which does not know register tokens (and is called before they exist)."""
+        super()._freeze_stages()
+        if hasattr(self, 'register_tokens'):
+            self.register_tokens.requires_grad_(False)
 
     def train(self, mode: bool = True) -> VisionTransformer:
         """As every module's, frozen blocks in eval mode, returning the module (mmpretrain's returns None)."""
