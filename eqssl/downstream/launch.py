@@ -18,14 +18,12 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from eqssl.downstream.nuclei import nuclei_folder
-from eqssl.downstream.tree_crowns import tree_crowns_folder
 from eqssl.engine.checkpoint_store import load_strictly, read_checkpoint
 from eqssl.engine.front_door import distributed_wrapper, launch_timeout
 from eqssl.utils import dist
 from eqssl.utils.env import LIBRARIES
 from eqssl.utils.errors import UserError
 
-NAMED = {'nuclei': nuclei_folder, 'treecrowns': tree_crowns_folder}  # sets known by name
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -113,8 +111,8 @@ def complete_data(cfg: Config, loaders: tuple[str, ...]) -> None:
     """
     if cfg.get('data_root') is None:
         return
-    if cfg.data_root in NAMED and not Path(cfg.data_root).exists():
-        cfg.data_root = str(NAMED[cfg.data_root]())
+    if cfg.data_root == 'nuclei' and not Path('nuclei').exists():
+        cfg.data_root = str(nuclei_folder())
     root = Path(cfg.data_root)
     if not root.is_dir():
         raise UserError(f"data_root '{root}' is not a folder; give it with --cfg-options data_root=DIR")

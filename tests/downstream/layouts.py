@@ -77,18 +77,8 @@ def coco(root):
         (root / f'annotations/instances_{split}2017.json').write_text(json.dumps(content))
 
 
-def treecrowns(root):
-    for split in ('train', 'val'):
-        save(root / f'images/{split}/a.png', np.tile(photo(), (4, 4, 1)))
-        box = {'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [0, 0, 399, 319], 'area': 1e5, 'iscrowd': 0}
-        image = {'id': 1, 'file_name': 'a.png', 'width': 4 * WIDTH, 'height': 4 * HEIGHT}
-        content = {'images': [image], 'annotations': [box], 'categories': [{'id': 1, 'name': 'tree'}]}
-        (root / f'{split}.json').write_text(json.dumps(content))
-
-
 LAYOUTS = {
     'nuclei': write_nuclei,
-    'treecrowns': treecrowns,
     'ade20k': ade,
     'voc12': voc12,
     'voc0712': voc0712,

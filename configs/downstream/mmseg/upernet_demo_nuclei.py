@@ -2,7 +2,7 @@
 # cost:       60 iterations of 4 tiles of 128 px, about 2 minutes on one core
 # command:    python tools/train.py configs/downstream/mmseg/upernet_demo_nuclei.py --cfg-options checkpoint=work_dirs/demo_cifar10_seed0/iter_300.pth
 # expected:   a falling loss and an mIoU above that of one class everywhere (0.40)
-# measured:   see docs/en/user_guides/downstream.md
+# measured:   mIoU 84.1 +- 1.7; from random weights 83.6 +- 0.8 (docs/en/user_guides/downstream.md)
 _base_ = ['../_base_/mmseg_runtime.py', '../_base_/upernet_vits.py', '../_base_/adamw_layer_decay.py']
 data_root = 'nuclei'
 _norm = dict(type='BN', requires_grad=True)
