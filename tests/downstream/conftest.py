@@ -11,28 +11,28 @@ import pytest
 import torch
 
 from eqssl.engine.front_door import open_front_door
+from eqssl.engine.training_process import train_process
 from eqssl.registry import MODELS
 from tests.conftest import ROOT
 
 ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable}
 
 
+DEMO = ROOT / 'configs/demo/ibot_recon_objects.py'
+SHORT = ['train_cfg.max_iters=2', 'param_scheduler.0.warmup=1', 'train_dataloader.batch_size=8']
+
+
 @pytest.fixture(scope='session')
 def demo_checkpoint(tmp_path_factory, registered):
-    """A pre-training checkpoint of the demo's network."""
-    cfg = open_front_door(str(ROOT / 'configs/demo/ibot_recon_objects.py'))
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
-    path = tmp_path_factory.mktemp('demo') / 'iter_300.pth'
-    torch.save({'state_dict': model.state_dict(), 'meta': {'cfg': cfg.pretty_text}}, path)
-    return path
+    """What the demo's training writes, after two iterations."""
+    folder = tmp_path_factory.mktemp('demo')
+    return train_process(DEMO, folder, SHORT)
 
 
 @pytest.fixture(scope='session')
 def pretrained(demo_checkpoint):
     """The model of that checkpoint."""
-    model = MODELS.build(open_front_door(str(ROOT / 'configs/demo/ibot_recon_objects.py')).model)
+    model = MODELS.build(open_front_door(str(DEMO)).model)
     model.load_state_dict(torch.load(demo_checkpoint, weights_only=True)['state_dict'])
     return model.eval()
 
