@@ -56,6 +56,12 @@ def load_library(scope: str) -> None:
         raise UserError(f"default_scope='{scope}' needs {what} ({error}); {install}") from error
 
 
+def takes_checkpoint(node: dict) -> bool:
+    """Whether a module's config has our initializer."""
+    init = node.get('init_cfg')
+    return isinstance(init, dict) and init.get('type') == 'eqssl.PretrainedBackbone'
+
+
 def complete_checkpoint(cfg: Config) -> None:
     """Top-level ``checkpoint`` into the initializers that take it.
 
@@ -90,7 +96,7 @@ def complete(cfg: Config, loaders: tuple[str, ...] = LOADERS, from_checkpoint: b
         complete_checkpoint(cfg)
     else:
         for node in dicts(cfg.model):
-            if (node.get('init_cfg') or {}).get('type') == 'eqssl.PretrainedBackbone':
+            if takes_checkpoint(node):
                 node['init_cfg'] = None
     complete_data(cfg, loaders)
     unused = cfg.get('find_unused_parameters', False)  # mmengine reads it only where no wrapper is given
@@ -143,7 +149,7 @@ def build_runner(cfg: Config, args: Any, **options: Any) -> Runner:
 
 def check_backbone(cfg: Config) -> None:
     """Build the backbone and load the checkpoint, so that what does not fit is said once, before the launch."""
-    if (cfg.model.backbone.get('init_cfg') or {}).get('type') == 'eqssl.PretrainedBackbone':
+    if takes_checkpoint(cfg.model.backbone):
         ROOT_MODELS.build(copy.deepcopy(cfg.model.backbone)).init_weights()
 
 

@@ -63,7 +63,7 @@ def completed(path, root, **options):
 def test_it_takes_the_checkpoint_of_its_size(path, tmp_path):
     from mmengine.registry import MODELS as ROOT_MODELS
 
-    from eqssl.downstream.launch import LOADERS, dicts
+    from eqssl.downstream.launch import LOADERS, complete, dicts
 
     source = source_backbone(read_config(str(path)).model.backbone).state_dict()
     torch.save({'teacher': {f'backbone.{k}': v for k, v in source.items()}}, tmp_path / 'backbone.pth')
@@ -74,6 +74,9 @@ def test_it_takes_the_checkpoint_of_its_size(path, tmp_path):
     backbone.init_weights()
     own = backbone.state_dict()
     assert all(value.equal(own[name]) for name, value in source.items() if name in own)
+    tested = read_config(str(path), {'data_root': str(tmp_path)})
+    complete(tested, ('test_dataloader',), from_checkpoint=False)
+    assert tested.model.backbone.init_cfg is None, 'tools/test.py and a resumed run need no pre-training checkpoint'
     text = path.read_text()
     assert all(f'# {field}' in text for field in ('reproduces:', 'cost:', 'command:', 'expected:', 'measured:'))
 
