@@ -6,6 +6,7 @@ import contextlib
 import copy
 import importlib
 import io
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from eqssl.downstream.nuclei import nuclei_folder
 from eqssl.engine.checkpoint_store import load_strictly, read_checkpoint
 from eqssl.engine.front_door import distributed_wrapper, launch_timeout
+from eqssl.registry import WEIGHT_INITIALIZERS
 from eqssl.utils import dist
 from eqssl.utils.env import LIBRARIES
 from eqssl.utils.errors import UserError
@@ -47,7 +49,9 @@ def load_library(scope: str) -> None:
     if scope not in LIBRARIES:
         raise UserError(f"default_scope='{scope}' is none of {', '.join(LIBRARIES)}")
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the libraries print which optional packages they lack
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            # the libraries tell which optional packages they lack
+            warnings.filterwarnings('ignore', message='faster_coco_eval is not installed')
             importlib.import_module(f'{scope}.models')
             importlib.import_module(f'{scope}.utils').register_all_modules(init_default_scope=True)
     except ImportError as error:
@@ -150,7 +154,8 @@ def build_runner(cfg: Config, args: Any, **options: Any) -> Runner:
 def check_backbone(cfg: Config) -> None:
     """Build the backbone and load the checkpoint, so that what does not fit is said once, before the launch."""
     if takes_checkpoint(cfg.model.backbone):
-        ROOT_MODELS.build(copy.deepcopy(cfg.model.backbone)).init_weights()
+        backbone = ROOT_MODELS.build(copy.deepcopy(cfg.model.backbone))
+        WEIGHT_INITIALIZERS.build(copy.deepcopy(backbone.init_cfg))(backbone)
 
 
 def resumes(cfg: Config) -> bool:

@@ -9,6 +9,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from mmengine.logging import print_log
+from mmengine.model import update_init_info
 from torch import Tensor
 
 from eqssl.downstream.backbone_file import FoundBackbone, read_backbone
@@ -213,7 +214,10 @@ class PretrainedBackbone:
 
     def __call__(self, module: nn.Module) -> None:
         """Load, and keep mmengine's and the backbone's own initialization from overwriting what was loaded."""
-        print_log(load_backbone(module, self.checkpoint, self.branch), 'current')
+        loaded = load_backbone(module, self.checkpoint, self.branch)
+        print_log(loaded, 'current')
+        if hasattr(module, '_params_init_info'):  # mmengine's list in the log file of how each tensor was initialized
+            update_init_info(module, init_info=loaded)
         for child in module.modules():
             if child is not module and hasattr(child, '_is_init'):
                 child._is_init = True  # type: ignore[assignment]

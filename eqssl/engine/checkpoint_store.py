@@ -8,6 +8,7 @@ import pickle
 import re
 import shutil
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -181,13 +182,15 @@ def read_checkpoint(path: str | os.PathLike[str], leave_out: bool = False) -> di
         problem = verify(file)
         if problem:
             raise UserError(f"checkpoint '{path}': {problem}; use another one")
+    allowed: list[Any] = [(LeftOut, name) for name in LEFT_OUT if leave_out]
     try:
-        with torch.serialization.safe_globals([(LeftOut, name) for name in LEFT_OUT if leave_out]):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
+            warnings.filterwarnings('ignore', message='Detected pickle protocol')  # read, or refused in our words
             checkpoint = torch.load(file, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(_refusal(file, str(error))) from error
     except DAMAGED as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split('. ')[0][:120]
         raise UserError(f"checkpoint '{path}' is not a checkpoint or is truncated ({reason})") from error
     if not isinstance(checkpoint, dict):
         raise UserError(f"checkpoint '{path}' holds a {type(checkpoint).__name__}, not a dict")

@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from eqssl.downstream import load_backbone
+
 DIM, DEPTH, HEADS, HIDDEN, PATCH, GRID = 24, 3, 2, 96, 4, 4  # 16 px
 SIZES = dict(embed_dims=DIM, num_layers=DEPTH, num_heads=HEADS, feedforward_channels=HIDDEN)
 
@@ -107,3 +109,15 @@ def mocov3_checkpoint() -> dict:
         'arch': 'vit_small',
         'state_dict': values(keys, 1, 'module.base_encoder.') | values(keys, 2, 'module.momentum_encoder.'),
     }
+
+
+def saved(tmp_path, content, name='file.pth'):
+    torch.save(content, tmp_path / name)
+    return str(tmp_path / name)
+
+
+def loaded(path, branch=None, **options):
+    """A ViT with the file's weights, and the sentence that tells how many."""
+    target = vit(seed=5, **options)
+    sentence = load_backbone(target, path, branch)
+    return target, sentence

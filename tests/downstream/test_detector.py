@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -159,6 +160,16 @@ def test_what_is_wrong_is_told_in_one_line(demo_checkpoint, tmp_path):
             run_training(arguments(tmp_path, config=str(ROOT / CONFIG), options=options))
 
 
+def test_a_refused_file_ends_the_command_in_one_line(tmp_path):
+    """Without the warnings of mmdet and of torch's reader."""
+    (tmp_path / 'file.pth').write_bytes(pickle.dumps({'state_dict': print}, protocol=4))
+    command = [sys.executable, str(ROOT / 'tools/train.py'), str(ROOT / CONFIG), '--check', '1', '--cfg-options']
+    command += [f'checkpoint={tmp_path / "file.pth"}', f'work_dir={tmp_path / "work"}']
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert done.returncode == 2 and line.startswith('error: checkpoint') and 'code in them are refused' in line
+
+
 def test_what_is_checked_before_a_launch(demo_checkpoint, tmp_path, monkeypatch):
     """``tools/dist_train.sh`` runs --check: what does not fit is said once, not by every rank."""
     from eqssl.engine.launch import run_training
@@ -167,6 +178,7 @@ def test_what_is_checked_before_a_launch(demo_checkpoint, tmp_path, monkeypatch)
     def check(options, **flags):
         return run_training(arguments(tmp_path, config=str(ROOT / CONFIG), options=options, check=2, **flags))
 
+    monkeypatch.setattr('mmengine.model.BaseModule.init_weights', None)  # it would list every tensor
     assert check({'checkpoint': str(demo_checkpoint)}) == 0
     with pytest.raises(UserError, match='does not exist'):
         check({'checkpoint': str(tmp_path / 'none.pth')})
