@@ -50,6 +50,8 @@ TIMM: Pairs = (
     ('layers.{i}.ffn.layers.0.0.*', 'blocks.{i}.mlp.fc1.*'),
     ('layers.{i}.ffn.layers.1.*', 'blocks.{i}.mlp.fc2.*'),
     ('layers.{i}.ffn.gamma2.weight', 'blocks.{i}.ls2.gamma'),
+    ('layers.{i}.attn.gamma1.weight', 'blocks.{i}.gamma_1'),  # layer scale in iBOT's code and DeiT III
+    ('layers.{i}.ffn.gamma2.weight', 'blocks.{i}.gamma_2'),
     ('ln1.*', 'norm.*'),
 )
 TORCHVISION: Pairs = (

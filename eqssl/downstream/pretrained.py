@@ -19,6 +19,8 @@ from eqssl.utils.errors import UserError
 # What a file may lack (ln2 is the norm after pooling, new with every head) and what it may hold beyond the backbone.
 MAY_BE_MISSING = ('mask_token', 'ln2.weight', 'ln2.bias')
 MAY_BE_LEFT = ('mask_token', 'ln1.weight', 'ln1.bias')
+# The backbone's settings that make a place for a tensor.
+SETTINGS = {'.gamma': 'layer_scale_init_value', 'register_tokens': 'num_registers'}
 
 
 def resize_position_embedding(embedding: Tensor, prefix: int, grid: tuple[int, int]) -> Tensor:
@@ -181,10 +183,17 @@ def load_backbone(module: nn.Module, path: str, branch: str | None = None) -> st
     if result.left:
         raise UserError(
             f"checkpoint '{path}' holds {len(result.left)} backbone tensors that the config has no place for: "
-            f'{_some(result.left)}; use the config of the same architecture'
+            f'{_some(result.left)}; {_way_out(result.left)}'
         )
     module.load_state_dict(result.state, strict=False)  # complete: checked above, name by name
     return f"loaded {loaded} from '{path}' ({found.place or 'top level'}, {found.family.title})"
+
+
+def _way_out(left: list[str]) -> str:
+    settings = [key for part, key in SETTINGS.items() if any(part in name for name in left)]
+    if settings and all(any(part in name for part in SETTINGS) for name in left):
+        return 'set ' + ' and '.join(f'model.backbone.{key}' for key in settings)
+    return 'use the config of the same architecture'
 
 
 def _some(names: list[str]) -> str:

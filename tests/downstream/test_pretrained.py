@@ -25,6 +25,7 @@ from tests.downstream.published import (
     loaded,
     randomized,
     saved,
+    values,
     vit,
 )
 
@@ -166,6 +167,16 @@ def test_dinov2_file(tmp_path, chunks):
     torch.testing.assert_close(model.mask_token[0], content['mask_token'])
 
 
+def test_layer_scale_as_ibots_code_and_deit_iii_name_it(tmp_path):
+    scales = {f'blocks.{block}.gamma_{part}': (DIM,) for block in range(DEPTH) for part in (1, 2)}
+    content = values(published.dino_keys() | scales)
+    target, _ = loaded(saved(tmp_path, {'model': content}), layer_scale_init_value=1.0)
+    torch.testing.assert_close(target.layers[1].attn.gamma1.weight, content['blocks.1.gamma_1'])
+    torch.testing.assert_close(target.layers[2].ffn.gamma2.weight, content['blocks.2.gamma_2'])
+    with pytest.raises(UserError, match='no place for: layers.0.*; set model.backbone.layer_scale_init_value$'):
+        loaded(saved(tmp_path, {'model': content}))
+
+
 def test_register_tokens_are_kept_or_refused(tmp_path):
     content = published.dinov2_backbone(registers=4)
     path = saved(tmp_path, content)
@@ -182,7 +193,7 @@ def test_register_tokens_are_kept_or_refused(tmp_path):
         with_registers(path, 2, layer_scale_init_value=1.0)
     with pytest.raises(UserError, match='missing: register_tokens'):
         with_registers(saved(tmp_path, published.dinov2_backbone(), 'none.pth'), 4, layer_scale_init_value=1.0)
-    with pytest.raises(UserError, match='holds 1 backbone tensors that the config has no place for: register_tokens'):
+    with pytest.raises(UserError, match='no place for: register_tokens; set model.backbone.num_registers$'):
         loaded(path, layer_scale_init_value=1.0)
 
 
