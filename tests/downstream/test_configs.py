@@ -45,18 +45,22 @@ def smaller(node):
             smaller(value)
 
 
-def completed(path, root, **options):
-    """A config as the launcher completes it, and its library."""
+def with_library(cfg):
+    """A config as the launcher completes it."""
     from mmengine.registry import init_default_scope
 
     from eqssl.downstream.launch import complete, load_library
 
-    write_layout(root, path.stem)
-    cfg = read_config(str(path), {'data_root': str(root), **options})
     load_library(cfg.default_scope)
     init_default_scope(cfg.default_scope)
     complete(cfg)
     return cfg
+
+
+def completed(path, root, **options):
+    """:func:`with_library` of a path, with the layout of its data set in ``root``."""
+    write_layout(root, path.stem)
+    return with_library(read_config(str(path), {'data_root': str(root), **options}))
 
 
 @pytest.mark.parametrize('path', PATHS, ids=lambda p: p.stem)
@@ -117,3 +121,19 @@ def test_it_takes_a_step_and_predicts_from_its_data_layout(path, tmp_path):
     evaluator.dataset_meta = val.metainfo
     evaluator.process([sample], data)
     assert evaluator.evaluate(1), "the library's own metric reads the prediction"
+
+
+def test_the_guides_config_for_ones_own_images(tmp_path):
+    from mmengine.registry import DATASETS as ROOT_DATASETS
+
+    from eqssl.downstream.nuclei import nuclei_folder
+
+    guide = (ROOT / 'docs/en/user_guides/downstream.md').read_text()
+    block = guide.split('## Your own annotated images')[1].split('```python')[1].split('```')[0]
+    config = tmp_path / 'mine.py'
+    config.write_text(block.replace("'configs/", f"'{ROOT}/configs/").replace("'DIR'", repr(str(nuclei_folder()))))
+    cfg = with_library(read_config(str(config), {'model.backbone.init_cfg': None}))
+    train, val = (ROOT_DATASETS.build(cfg[f'{split}_dataloader'].dataset) for split in ('train', 'val'))
+    assert (len(train), len(val), train.metainfo['classes']) == (12, 4, ('nucleus',))
+    assert cfg.test_evaluator.ann_file == str(nuclei_folder() / 'val.json')
+    assert cfg.model.roi_head.mask_head.num_classes == 1
