@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -122,6 +124,25 @@ def test_features_that_hold_the_shift_have_r2_1_and_invariant_ones_0():
 
     blind = task(FeatureStore(mean_color, {}, 24, images=data))
     assert abs(blind['r2/translation/cls/ridge']) < 0.1
+
+
+def test_several_draws_pair_every_image_with_as_many_thetas():
+    store, (name, config), seen = store_of(pixels), next(iter(PATH.items())), {}
+    for draws in (1, 3):
+        task = Equivariance(PATH, parts=('cls',), draws=draws, train=50)
+        seen[draws] = task._pairs(store, name, task.paths[name], 'train', ['cls'])['cls']
+    (x, theta), (_, single) = seen[3], seen[1]
+    assert len(x) == len(theta) == 150 and len(single) == 50
+    before, after = x.chunk(2, dim=1)
+    path = Equivariance({name: config}).paths[name]
+    images = store.images('train')[:50]
+    torch.testing.assert_close(before, pixels(images)['cls'].repeat(3, 1))
+    assert len(theta.unique(dim=0)) == 150, 'every pair has a theta of its own'
+    again = path.sample(150, torch.Generator().manual_seed(zlib.crc32(f'{name}/train'.encode())))
+    torch.testing.assert_close(theta, path.scaled(again))
+    torch.testing.assert_close(after[100:], pixels(path.apply(images, again[100:]))['cls'])
+    with pytest.raises(UserError, match='draws=0 must be at least 1'):
+        Equivariance(draws=0)
 
 
 def test_one_extraction_pass_feeds_every_task():
