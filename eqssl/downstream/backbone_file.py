@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class FoundBackbone:
         family: naming scheme.
         state: its tensors under mmpretrain's names.
         unknown: names of tensors that the family does not have and that are no head's or decoder's.
-        heads: attention heads as the config inside the file says, None where it does not.
+        config: of the backbone, where the file holds one.
         swapped: the file is of mmengine's EMA hook, which stores the average as ``state_dict`` and the network itself
             as ``ema_state_dict``.
     """
@@ -38,7 +38,7 @@ class FoundBackbone:
     family: Family
     state: dict[str, Tensor]
     unknown: tuple[str, ...] = ()
-    heads: int | None = None
+    config: dict[str, Any] = field(default_factory=dict)
     swapped: bool = False
 
     @property
@@ -49,6 +49,24 @@ class FoundBackbone:
         if TEACHER.search(self.place):
             return 'teacher'
         return 'student' if STUDENT.search(self.place) else None
+
+    @property
+    def heads(self) -> int | None:
+        """Attention heads, which no shape tells; None where the file does not say."""
+        from mmpretrain.models import VisionTransformer
+
+        arch = self.config.get('arch')
+        settings = arch if isinstance(arch, dict) else VisionTransformer.arch_zoo.get(str(arch).lower(), {})
+        return settings.get('num_heads')
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns of patches; None where the file does not say."""
+        size, patch = self.config.get('img_size'), self.config.get('patch_size', 16)
+        height, width = size if isinstance(size, (list, tuple)) and len(size) == 2 else (size, size)
+        if not all(isinstance(value, int) and value > 0 for value in (height, width, patch)):
+            return None
+        return height // patch, width // patch
 
 
 def _containers(value: Any, place: str = '', depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
@@ -82,26 +100,25 @@ def _named_as_mmpretrain(state: dict[str, Tensor], family: Family) -> tuple[dict
     return named, tuple(unknown)
 
 
-def heads_inside(checkpoint: dict[str, Any]) -> int | None:
-    """Attention heads of the ViT in the config that mmengine stores beside the tensors; no shape tells them."""
+def backbone_config(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """The backbone's config that mmengine and our exports store beside the tensors; empty where nothing is known."""
     meta = checkpoint.get('meta')
-    text = meta.get('cfg') if isinstance(meta, dict) else None
-    if not isinstance(text, str):
-        return None
+    if not isinstance(meta, dict):
+        return {}
     try:
-        arch = read_config_text(text)['model']['backbone']['arch']
-    except (UserError, KeyError, TypeError):  # not plain data, or no such backbone: nothing is known
-        return None
-    from mmpretrain.models import VisionTransformer
-
-    settings = arch if isinstance(arch, dict) else VisionTransformer.arch_zoo.get(str(arch).lower(), {})
-    return settings.get('num_heads')
+        if isinstance(meta.get('backbone'), str):
+            config = read_config_text(f'backbone = {meta["backbone"]}')['backbone']
+        else:
+            config = read_config_text(meta['cfg'])['model']['backbone']
+    except (UserError, KeyError, TypeError):  # not plain data, or no such backbone
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def find_backbones(checkpoint: dict[str, Any]) -> list[FoundBackbone]:
     """All backbones of a checkpoint, in the order in which they stand there."""
     found = []
-    heads, swapped = heads_inside(checkpoint), {'state_dict', 'ema_state_dict'} <= set(checkpoint)
+    config, swapped = backbone_config(checkpoint), {'state_dict', 'ema_state_dict'} <= set(checkpoint)
     for place, tensors in _containers(checkpoint):
         for family in FAMILIES:
             for key in tensors:
@@ -112,7 +129,7 @@ def find_backbones(checkpoint: dict[str, Any]) -> list[FoundBackbone]:
                 if family.telltale and not any(family.telltale in k for k in state):
                     continue
                 named = _named_as_mmpretrain(state, family)
-                found.append(FoundBackbone(place + prefix, family, *named, heads, swapped))
+                found.append(FoundBackbone(place + prefix, family, *named, config, swapped))
     return found
 
 
@@ -168,7 +185,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
     if Path(path).suffix != '.safetensors':
         return read_checkpoint(path, leave_out=True)
     if not Path(path).is_file():
-        raise UserError(f"checkpoint '{path}' does not exist")
+        raise UserError(f"checkpoint '{path}' {'is a folder' if Path(path).is_dir() else 'does not exist'}")
     try:
         from safetensors import SafetensorError
         from safetensors.torch import load_file

@@ -32,7 +32,7 @@ def read_config_text(text: str) -> dict[str, Any]:
             if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
                 raise ValueError('not an assignment')
             found[statement.targets[0].id] = _value(statement.value)
-    except (ValueError, SyntaxError) as error:
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise UserError(
             f'the config inside the checkpoint is not plain data ({error}); files with code are refused'
         ) from error

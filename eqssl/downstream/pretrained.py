@@ -23,24 +23,52 @@ MAY_BE_LEFT = ('mask_token', 'ln1.weight', 'ln1.bias')
 SETTINGS = {'.gamma': 'layer_scale_init_value', 'register_tokens': 'num_registers'}
 
 
-def resize_position_embedding(embedding: Tensor, prefix: int, grid: tuple[int, int]) -> Tensor:
-    """Bicubic resizing of a square position grid; embeddings of class and register tokens stay as they are.
+def resize_position_embedding(
+    embedding: Tensor, prefix: int, grid: tuple[int, int], old: tuple[int, int] | None = None
+) -> Tensor:
+    """Bicubic resizing of a position grid; embeddings of class and register tokens stay as they are.
 
     Args:
-        embedding: ``[1, prefix + n * n, D]``.
+        embedding: ``[1, prefix + n, D]``.
         prefix: number of tokens in front of the patches.
         grid: rows and columns of the new grid.
+        old: those of the old one; None: it is square.
 
     Returns:
         ``[1, prefix + rows * columns, D]``.
     """
     front, patches = embedding[:, :prefix], embedding[:, prefix:]
     side = math.isqrt(patches.shape[1])
-    if (side, side) == tuple(grid):
+    rows, columns = old or (side, side)
+    if (rows, columns) == tuple(grid):
         return embedding
-    old = patches.reshape(1, side, side, -1).permute(0, 3, 1, 2).float()
-    new = F.interpolate(old, size=grid, mode='bicubic', align_corners=False)
+    maps = patches.reshape(1, rows, columns, -1).permute(0, 3, 1, 2).float()
+    new = F.interpolate(maps, size=grid, mode='bicubic', align_corners=False)
     return torch.cat([front, new.flatten(2).transpose(1, 2).to(embedding.dtype)], dim=1)
+
+
+def _grid_of(count: int, found: FoundBackbone, registers: int, own: int) -> tuple[int, tuple[int, int] | None]:
+    """Number of a position embedding's tokens before the patches, and the patches' grid (None: as the backbone's).
+
+    The grid is that of the config inside the file. Without a config it is square, as all published ones are; if it
+    cannot be, and there are as many tokens as the backbone has, it is the backbone's.
+
+    Args:
+        count: tokens of the file's embedding.
+        found: the file's backbone.
+        registers: its register tokens.
+        own: tokens of the backbone's embedding.
+    """
+    front = int('cls_token' in found.state)
+    for number, prefix in enumerate((front, 0, 1, front + registers)):
+        if found.grid and math.prod(found.grid) == count - prefix:
+            return prefix, found.grid
+        side = math.isqrt(max(0, count - prefix))
+        if side and side * side == count - prefix:
+            return prefix, (side, side)
+        if number == 0 and count == own:
+            return prefix, None
+    raise UserError(f'its position embedding of {count} tokens has no square grid, which resizing needs')
 
 
 def fit_position_embedding(found: FoundBackbone, module: nn.Module) -> dict[str, Tensor]:
@@ -55,28 +83,27 @@ def fit_position_embedding(found: FoundBackbone, module: nn.Module) -> dict[str,
     shape, fitted = tuple(embedding.shape), {'pos_embed': embedding}
     if 'register_tokens' in found.state:
         fitted['register_tokens'] = found.state['register_tokens']
-    if embedding.shape == own.shape or len(shape) != 3 or shape[2] != own.shape[2]:
-        return fitted  # as they are, or to be refused with the other shapes
+    if len(shape) != 3 or shape[2] != own.shape[2]:
+        return fitted  # to be refused with the other shapes
     if not hasattr(module, 'patch_resolution'):
+        if embedding.shape == own.shape:
+            return fitted
         raise UserError(
             f'{type(module).__name__} does not say its grid, to which positions are resized; use eqssl.DenseViT'
         )
     rows, columns = module.patch_resolution  # type: ignore[misc]
     needed = own.shape[1] - rows * columns
     registers = fitted['register_tokens'].shape[1] if 'register_tokens' in fitted else 0
-    front = int('cls_token' in found.state)
-    for prefix in (front, 0, 1, front + registers):
-        if math.isqrt(shape[1] - prefix) ** 2 == shape[1] - prefix:
-            break
-    else:
-        raise UserError(f'its position embedding {shape} has no square grid, which resizing needs')
-    if registers and prefix == front + registers:
-        fitted['register_tokens'] = fitted['register_tokens'] + embedding[:, front:prefix]
-    if prefix == 0 and needed == 1 and front:  # timm's no_embed_class: the class token has none of its own
+    prefix, grid = _grid_of(shape[1], found, registers, own.shape[1])
+    if grid is None:
+        return fitted
+    if registers and prefix == int('cls_token' in found.state) + registers:
+        fitted['register_tokens'] = fitted['register_tokens'] + embedding[:, prefix - registers : prefix]
+    if prefix == 0 and needed == 1 and 'cls_token' in found.state:  # timm's no_embed_class: its class token has none
         embedding, prefix = torch.cat([torch.zeros_like(embedding[:, :1]), embedding], dim=1), 1
     if prefix < needed:
         raise UserError(f'its position embedding has {prefix} tokens before the patches, the backbone {needed}')
-    resized = resize_position_embedding(embedding, prefix, (rows, columns))
+    resized = resize_position_embedding(embedding, prefix, (rows, columns), grid)
     fitted['pos_embed'] = torch.cat([resized[:, :needed], resized[:, prefix:]], dim=1)
     return fitted
 

@@ -177,7 +177,7 @@ def read_checkpoint(path: str | os.PathLike[str], leave_out: bool = False) -> di
     """
     file = Path(path)
     if not file.is_file():
-        raise UserError(f"checkpoint '{path}' does not exist")
+        raise UserError(f"checkpoint '{path}' {'is a folder' if file.is_dir() else 'does not exist'}")
     if hash_file_of(file).is_file():
         problem = verify(file)
         if problem:

@@ -237,14 +237,33 @@ def test_position_embedding_keeps_its_tokens_and_interpolates_its_grid():
     assert resize_position_embedding(old, 3, (3, 3)) is old
 
 
-@pytest.mark.parametrize('size', [(4 * PATCH, 9 * PATCH), (13 * PATCH, 10 * PATCH)])
-def test_a_grid_that_is_not_square_is_taken_as_it_is_and_never_guessed(tmp_path, size):
+def test_a_grid_that_is_not_square_is_read_in_the_config_inside_and_else_taken_as_it_is(tmp_path):
+    size = (13 * PATCH, 10 * PATCH)
     source = vit(1, img_size=size)
-    path = saved(tmp_path, source.state_dict())
-    assert loaded(path, img_size=size)[0].pos_embed.equal(source.pos_embed)
-    if size[0] > size[1]:  # 130 patches; 36 might as well be 6 x 6, which a file does not tell
-        with pytest.raises(UserError, match='has no square grid'):
-            loaded(path, img_size=(20 * PATCH, 20 * PATCH))
+    bare = saved(tmp_path, source.state_dict())
+    assert loaded(bare, img_size=size)[0].pos_embed.equal(source.pos_embed)
+    with pytest.raises(UserError, match='has no square grid'):
+        loaded(bare, img_size=(20 * PATCH, 20 * PATCH))
+    content = {'state_dict': source.state_dict(), 'meta': {'backbone': repr(dict(img_size=size, patch_size=PATCH))}}
+    got = loaded(saved(tmp_path, content), img_size=(20 * PATCH, 20 * PATCH))[0].pos_embed
+    maps = source.pos_embed[:, 1:].reshape(1, 13, 10, DIM).permute(0, 3, 1, 2)
+    want = F.interpolate(maps, size=(20, 20), mode='bicubic').flatten(2).transpose(1, 2)
+    torch.testing.assert_close(got[:, 1:], want)
+
+
+@pytest.mark.parametrize('grid', [(2, 8), (8, 2), (1, 16)])
+def test_as_many_patches_in_another_grid_are_resized_too(tmp_path, grid):
+    source, (rows, columns) = vit(1), grid
+    target = loaded(saved(tmp_path, source.state_dict()), img_size=(rows * PATCH, columns * PATCH))[0]
+    assert target.pos_embed.shape == source.pos_embed.shape
+    want = resize_position_embedding(source.pos_embed, 1, grid)
+    torch.testing.assert_close(target.pos_embed, want)
+    assert not want.equal(source.pos_embed)
+    wide = vit(2, img_size=(rows * PATCH, columns * PATCH))  # the same grid, as the config inside says
+    inside = {'backbone': repr(dict(img_size=(rows * PATCH, columns * PATCH), patch_size=PATCH))}
+    path = saved(tmp_path, {'state_dict': wide.state_dict(), 'meta': inside})
+    again = loaded(path, img_size=(rows * PATCH, columns * PATCH))[0]
+    torch.testing.assert_close(again.pos_embed, wide.pos_embed, rtol=0, atol=0)
 
 
 def test_another_image_size_and_no_class_token(tmp_path):
