@@ -17,6 +17,10 @@ MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
 MASTER_PORT=${MASTER_PORT:-29500}
 HERE=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python}
+if ! [[ $PROCESSES =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: PROCESSES=$PROCESSES is no number of processes; usage: tools/dist_train.sh CONFIG PROCESSES" >&2
+    exit 2
+fi
 if [ "$((PROCESSES % NNODES))" -ne 0 ]; then
     echo "error: $PROCESSES processes cannot be divided over NNODES=$NNODES nodes" >&2
     exit 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def main() -> int:
     args = parser.parse_args()
     from eqssl.downstream.export_formats import export
 
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what is half-written is removed
     export(args.checkpoint, args.to, args.out, args.branch, args.name)
     return 0
 

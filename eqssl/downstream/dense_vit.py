@@ -75,6 +75,8 @@ class DenseViT(VisionTransformer):
     ) -> None:
         if final_norm not in (True, False, 'all'):
             raise UserError(f"model.backbone.final_norm={final_norm!r} is none of True, False, 'all'")
+        if not isinstance(window_size, int) or window_size < 0:
+            raise UserError(f'model.backbone.window_size={window_size!r} is no number of patches (0: no windows)')
         super().__init__(**vit)
         del self.mask_token  # nothing is masked downstream
         self.final_norm, self.window_size, self.checkpoint_blocks = final_norm, window_size, checkpoint_blocks

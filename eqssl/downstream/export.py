@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from eqssl.downstream.backbone_file import choose, find_backbones, read_file
-from eqssl.downstream.config_text import read_config_text
+from eqssl.downstream.config_text import dicts, read_config_text
 from eqssl.downstream.key_maps import Pairs, translate
 from eqssl.downstream.pretrained import load_backbone
 from eqssl.registry import MODELS
@@ -22,6 +22,9 @@ from eqssl.utils.errors import UserError
 from eqssl.version import __version__
 
 TOLERANCE = 1e-5
+# What the config inside a file may name.
+BACKBONES = ('VisionTransformer', 'ResNet', 'ResNet_CIFAR', 'ResNetV1c', 'ResNetV1d')
+LAYERS = ('BN', 'SyncBN', 'GN', 'LN', 'ReLU', 'GELU', 'Conv2d')
 
 
 @dataclass
@@ -88,6 +91,28 @@ class Network:
         return f'{name}_{self.meta["date"]}-{digest.hexdigest()[:8]}'
 
 
+def build_known(backbone: dict[str, Any], checkpoint: str) -> Any:
+    """A backbone from the config inside a file; a registry would import and call whatever it names.
+
+    Raises:
+        UserError: it names anything but the backbones and layers that are known here, or does not build.
+    """
+    for node in dicts(backbone):
+        if 'type' not in node and node is not backbone:
+            continue
+        scope, _, short = str(node.get('type')).rpartition('.')
+        if scope not in ('', 'eqssl', 'mmpretrain') or short not in (BACKBONES if node is backbone else LAYERS):
+            raise UserError(
+                f"checkpoint '{checkpoint}': the config inside names type={node.get('type')!r}; export builds "
+                f'{", ".join(BACKBONES)} with {", ".join(LAYERS)} and nothing else'
+            )
+    try:
+        return MODELS.build(copy.deepcopy(backbone))
+    except (TypeError, ValueError, KeyError, AttributeError, AssertionError, RuntimeError) as error:
+        reason = ' '.join(str(error).split())[:200]
+        raise UserError(f"checkpoint '{checkpoint}': the config inside does not build ({reason})") from error
+
+
 def open_network(checkpoint: str, branch: str | None = None) -> Network:
     """The backbone of a checkpoint of this project, built from the config inside.
 
@@ -98,13 +123,14 @@ def open_network(checkpoint: str, branch: str | None = None) -> Network:
 
     content = read_file(checkpoint)
     text = content.get('meta', {}).get('cfg') if isinstance(content.get('meta'), dict) else None
-    if not text:
+    if not isinstance(text, str):
         raise UserError(f"checkpoint '{checkpoint}' has no config inside; export takes those of tools/train.py")
-    config = read_config_text(text).get('model') or {}
-    if config.get('type') != 'eqssl.SSLPretrainer':
+    config = read_config_text(text).get('model')
+    config = config if isinstance(config, dict) else {}
+    if config.get('type') != 'eqssl.SSLPretrainer' or not isinstance(config.get('backbone'), dict):
         raise UserError(f"checkpoint '{checkpoint}' is not one of pre-training (model.type={config.get('type')})")
     backbone = {k: v for k, v in config['backbone'].items() if k != 'init_cfg'}
-    module = MODELS.build(copy.deepcopy(backbone))
+    module = build_known(backbone, checkpoint)
     found = choose(find_backbones(content), branch, checkpoint)
     load_backbone(module, checkpoint, branch)
     module.eval()

@@ -251,6 +251,8 @@ def export(checkpoint: str, target: str, folder: Path, branch: str | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove(staged)
+        staged.mkdir()
+        staged.rmdir()
     except OSError as error:
         raise UserError(f"--out '{folder}' is not a folder that can be written to ({error.strerror})") from error
     try:
@@ -258,8 +260,8 @@ def export(checkpoint: str, target: str, folder: Path, branch: str | None = None
         if staged.is_dir():
             _remove(path)  # a folder cannot be replaced in one step
         os.replace(staged, path)
-    except RuntimeError as error:  # a library's strict loading
-        raise UserError(f'--to {target}: {str(error).splitlines()[0]}') from error
+    except (RuntimeError, OSError) as error:  # a library's strict loading; a full disk
+        raise UserError(f'--to {target}: {(str(error) or type(error).__name__).splitlines()[0]}') from error
     finally:
         _remove(staged)
     print(f'{path}: {network.meta["branch"]}, features read back differ by {difference:.1e}')

@@ -104,7 +104,7 @@ BESIDE = re.compile(
     r'(heads?|fc|fc_norm|classifier|pooler|pre_logits|last_linear|projection_head|projector|predictor|prototypes|neck'
     r'|decoder_\w+)(\.|$)'
 )
-RESNET_KEY = re.compile(r'(conv1|bn1|stem(\.\d+)*|layer\d+\.\d+\.[\w.]+)\.\w+$')
+RESNET_KEY = re.compile(r'(conv1|bn1|stem(\.\w+)*|layer\d+\.\d+\.[\w.]+)\.\w+$')
 
 
 @dataclass(frozen=True)

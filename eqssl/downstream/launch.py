@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS as ROOT_MODELS
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
+from eqssl.downstream.beginning import find_beginning, load_whole
+from eqssl.downstream.config_text import dicts
 from eqssl.downstream.nuclei import nuclei_folder
-from eqssl.engine.checkpoint_store import load_strictly, read_checkpoint
 from eqssl.engine.front_door import distributed_wrapper, launch_timeout
 from eqssl.registry import WEIGHT_INITIALIZERS
 from eqssl.utils import dist
@@ -27,17 +27,6 @@ from eqssl.utils.env import LIBRARIES
 from eqssl.utils.errors import UserError
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-
-
-def dicts(node: Any) -> Iterator[dict]:
-    """Every dict of a config, the outer ones first."""
-    if isinstance(node, dict):
-        yield node
-        for value in list(node.values()):
-            yield from dicts(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            yield from dicts(value)
 
 
 def load_library(scope: str) -> None:
@@ -82,6 +71,8 @@ def complete_checkpoint(cfg: Config) -> None:
         raise UserError(
             'checkpoint is not set; give it with --cfg-options checkpoint=FILE, or model.backbone.init_cfg=None'
         )
+    for node in takers:
+        WEIGHT_INITIALIZERS.build(copy.deepcopy(node))  # its arguments are checked
 
 
 def complete(cfg: Config, loaders: tuple[str, ...] = LOADERS, from_checkpoint: bool = True) -> None:
@@ -151,6 +142,26 @@ def build_runner(cfg: Config, args: Any, **options: Any) -> Runner:
     return Runner.from_cfg(cfg)
 
 
+def _type_in(error: BaseException) -> str:
+    """The ``type`` that mmengine's registry was building when an error came."""
+    name, trace = '', error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == 'build_from_cfg':
+            name = f'{trace.tb_frame.f_locals.get("obj_type", "?")}: '
+        trace = trace.tb_next
+    return name
+
+
+@contextlib.contextmanager
+def config_errors(path: str) -> Iterator[None]:
+    """Building from a config: whatever a class raises at its arguments is the config's fault, and one line."""
+    try:
+        yield
+    except (TypeError, KeyError, ValueError, AttributeError, AssertionError, IndexError, NotImplementedError) as error:
+        reason = _type_in(error) + ' '.join(str(error).split())[:300]
+        raise UserError(f"config '{path}' does not build: {reason} (--debug shows where)") from error
+
+
 def check_backbone(cfg: Config) -> None:
     """Build the backbone and load the checkpoint, so that what does not fit is said once, before the launch."""
     if takes_checkpoint(cfg.model.backbone):
@@ -158,24 +169,31 @@ def check_backbone(cfg: Config) -> None:
         WEIGHT_INITIALIZERS.build(copy.deepcopy(backbone.init_cfg))(backbone)
 
 
-def resumes(cfg: Config) -> bool:
-    """Whether there is a state to resume from (``--resume`` in a new work dir begins at the checkpoint)."""
-    return bool(cfg.get('resume')) and bool(cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir))
-
-
 def run_downstream(cfg: Config, args: Any) -> int:
     """Fine-tune as ``tools/train.py`` is told.
 
     Returns:
         exit code 0.
+
+    Raises:
+        UserError: the config does not build, or a checkpoint does not fit.
     """
+    beginning = find_beginning(cfg)
     if args.check is not None:
         load_library(cfg.get('default_scope', 'mmpretrain'))
-        complete(cfg, from_checkpoint=not resumes(cfg))
-        check_backbone(cfg)
+        complete(cfg, from_checkpoint=beginning is None)
+        with config_errors(args.config):
+            check_backbone(cfg)
         print(f'{args.config}: checked (library, checkpoint, data_root)')
         return 0
-    build_runner(cfg, args, from_checkpoint=not resumes(cfg)).train()
+    with config_errors(args.config):
+        runner = build_runner(cfg, args, from_checkpoint=beginning is None)
+        runner.train_loop  # noqa: B018  (built where it is asked for: what does not build is said here)
+        runner.val_loop  # noqa: B018
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    if beginning is not None:
+        load_whole(runner, beginning)  # mmengine, which loads it again after its initialization, takes what fits
+    runner.train()
     return 0
 
 
@@ -189,9 +207,9 @@ def evaluate_downstream(cfg: Config, args: Any) -> dict[str, float]:
         UserError: the checkpoint does not fit the model, tensor by tensor.
     """
     cfg.load_from = None
-    runner = build_runner(cfg, args, loaders=('test_dataloader',), from_checkpoint=False)
-    stored = read_checkpoint(args.checkpoint, leave_out=True)
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    loaded = load_strictly(model, stored.get('state_dict', stored), args.checkpoint)
+    with config_errors(args.config):
+        runner = build_runner(cfg, args, loaders=('test_dataloader',), from_checkpoint=False)
+        runner.test_loop  # noqa: B018
+    loaded = load_whole(runner, args.checkpoint)
     print_log(f"loaded {loaded} of {loaded} tensors from '{args.checkpoint}'", 'current')
-    return runner.test()
+    return {name: float(value) for name, value in runner.test().items()}  # mmseg's are numpy's

@@ -140,7 +140,9 @@ def fit(module: nn.Module, found: FoundBackbone) -> Fit:
         tensor = given.pop(name)
         if name == 'mask_token' and tensor.numel() == value.numel():
             tensor = tensor.reshape(value.shape)  # [1, D] in iBOT and DINOv2
-        if tensor.shape != value.shape:
+        if tensor.layout != torch.strided or tensor.is_meta:
+            result.shapes.append(f'{name} is no dense tensor in the file')
+        elif tensor.shape != value.shape:
             patch = name == 'patch_embed.projection.weight' and tensor.shape[2:] != value.shape[2:]
             result.patch_sizes_differ |= patch
             result.shapes.append(f'{name} is {tuple(tensor.shape)} in the file and {tuple(value.shape)} in the config')
@@ -244,6 +246,8 @@ class PretrainedBackbone:
     def __init__(self, checkpoint: str | None, branch: str | None = None) -> None:
         if not checkpoint:
             raise UserError('init_cfg.checkpoint is not set; give it with --cfg-options checkpoint=FILE')
+        if not isinstance(checkpoint, str):
+            raise UserError(f'init_cfg.checkpoint={checkpoint!r} is no path')
         if branch not in (None, 'teacher', 'student'):
             raise UserError(f"init_cfg.branch='{branch}' is neither 'teacher' nor 'student'")
         self.checkpoint, self.branch = checkpoint, branch

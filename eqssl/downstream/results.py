@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,21 @@ from eqssl.evaluation.summary import mean_and_spread
 from eqssl.utils.errors import UserError
 
 TRAINING = ('lr', 'loss')  # keys that only a line of training has
+LOWER_IS_BETTER = re.compile(r'loss|error|rmse|mae\b|abs_rel|sq_rel|perplexity', re.IGNORECASE)
 BESIDE = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')
 
 
 def _lines(log: Path) -> list[dict[str, float]]:
     """Numbers of a log's whole lines (a run that was killed may have left half of its last one)."""
     found = []
-    for text in log.read_text(encoding='utf-8').splitlines():
+    for text in log.read_text(encoding='utf-8', errors='replace').splitlines():
         try:
-            found.append({k: v for k, v in json.loads(text).items() if isinstance(v, (int, float))})
+            line = json.loads(text)
         except json.JSONDecodeError:
             break
+        if not isinstance(line, dict):
+            raise UserError(f"'{log}' is not a log of mmengine (a line reads {text[:40]!r})")
+        found.append({k: v for k, v in line.items() if isinstance(v, (int, float))})
     return found
 
 
@@ -63,7 +68,8 @@ def measure(work_dir: Path, keys: list[str] | None, best: bool) -> dict[str, flo
             raise UserError(f"--measures: '{work_dir}' has no {key}; it has {', '.join(known)}")
     chosen = keys or known
     whole = [line for line in lines if all(key in line for key in chosen)]
-    line = max(whole, key=lambda x: x[chosen[0]]) if best else lines[-1]
+    better = min if LOWER_IS_BETTER.search(chosen[0]) else max
+    line = better(whole, key=lambda x: x[chosen[0]]) if best else lines[-1]
     return {'step': line.get('step', -1), **{key: line[key] for key in chosen}}
 
 
@@ -73,7 +79,10 @@ def collect(groups: dict[str, list[Path]], keys: list[str] | None = None, best: 
     Args:
         groups: name -> work dirs (seeds).
         keys: measures; None takes all that every run has.
-        best: the best validation of each run instead of the last.
+        best: the best validation of each run instead of the last (the lowest of an error or a loss).
+
+    Raises:
+        UserError: a run without results, runs of different length, or nothing in common.
     """
     results = {name: [measure(folder, keys, best) for folder in folders] for name, folders in groups.items()}
     every = [run for runs in results.values() for run in runs]
@@ -83,6 +92,8 @@ def collect(groups: dict[str, list[Path]], keys: list[str] | None = None, best: 
             f'the runs ended at different steps ({", ".join(str(s) for s in sorted(steps))}); compare equals'
         )
     shown = [key for key in every[0] if all(key in run for run in every)]
+    if not shown:
+        raise UserError('the runs have no measure in common; compare runs of one task')
     return [
         {'': name, 'runs': len(runs), **{key: mean_and_spread([run[key] for run in runs]) for key in shown}}
         for name, runs in results.items()

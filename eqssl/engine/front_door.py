@@ -17,9 +17,9 @@ from mmengine.registry import init_default_scope
 
 from eqssl.datasets.fetch import CIFAR10, CIFAR100, fetch_cifar
 from eqssl.datasets.multicrop import ViewSpec
-from eqssl.utils.config_check import check_keys, refuse_repeated_keys
+from eqssl.utils.config_check import DOWNSTREAM_KEYS, RUNNER_KEYS, check_keys, refuse_repeated_keys
 from eqssl.utils.env import LIBRARIES
-from eqssl.utils.errors import UserError
+from eqssl.utils.errors import UserError, did_you_mean
 from eqssl.utils.meta import without_memory
 
 
@@ -45,6 +45,10 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
         raise UserError(f"config '{path}' needs {package}; {install}") from error
     except Exception as error:  # whatever a config file raises is the config's fault
         raise UserError(f"config '{path}' cannot be read: {type(error).__name__}: {error}") from error
+    for key in options or {}:
+        known = RUNNER_KEYS | DOWNSTREAM_KEYS | set(cfg)
+        if key.split('.')[0] not in known:
+            raise UserError(f"config key '{key}' is unknown{did_you_mean(key.split('.')[0], known)}")
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError, AssertionError, IndexError, ValueError) as error:

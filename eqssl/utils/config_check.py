@@ -21,6 +21,10 @@ RUNNER_KEYS = {
     'compile', 'activation_checkpointing', 'data_root', 'evaluation', 'vis_backends', 'filename', 'text',
     'env_variables',
 }  # fmt: skip
+DOWNSTREAM_KEYS = {
+    'checkpoint', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator', 'val_cfg', 'test_cfg',
+    'log_processor', 'data_preprocessor', 'find_unused_parameters',
+}  # fmt: skip
 RANDOMNESS_KEYS = {'seed', 'deterministic', 'diff_rank_seed'}
 ENV_KEYS = {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}
 HOOK_SLOTS = {

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eqssl.utils.errors import UserError
+
 
 def format_cell(value: Any) -> str:
     """Numbers with four digits that matter, None as a dash, anything else as it is."""
@@ -30,9 +32,18 @@ def format_table(rows: Sequence[dict[str, Any]], columns: Sequence[str] | None =
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write JSON through a temporary file, so that a reader never sees half of it."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Write JSON through a temporary file, so that a reader never sees half of it.
+
+    Raises:
+        UserError: it cannot be written there.
+    """
+    target, text = Path(path), json.dumps(value, indent=2) + '\n'
     temporary = target.with_name(target.name + '.tmp')
-    temporary.write_text(json.dumps(value, indent=2) + '\n', encoding='utf-8')
-    os.replace(temporary, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding='utf-8')
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary.is_file():
+            temporary.unlink()
+        raise UserError(f"'{path}' cannot be written ({error.strerror})") from error

@@ -43,3 +43,12 @@ def test_two_processes_train_what_one_trains(config, tmp_path):
     for a, b in zip(two, one, strict=True):
         assert a['loss'] == pytest.approx(b['loss'], rel=tolerance)
     assert two[0]['loss'] == pytest.approx(one[0]['loss'], rel=1e-5)
+
+
+@pytest.mark.parametrize('processes', ['abc', '0', '-1'])
+def test_what_is_no_number_of_processes(processes):
+    config = 'configs/demo/ibot_recon_objects.py'
+    done = subprocess.run(
+        ['bash', 'tools/dist_train.sh', config, processes], cwd=ROOT, env=ENV, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and done.stderr.startswith(f'error: PROCESSES={processes} is no number of processes')

@@ -184,7 +184,7 @@ def test_what_is_checked_before_a_launch(demo_checkpoint, tmp_path, monkeypatch)
         check({'checkpoint': str(tmp_path / 'none.pth')})
     with pytest.raises(UserError, match='checkpoint is not set'):
         check({}, resume='auto')  # nothing to resume from: the run would begin with random weights
-    (tmp_path / 'work/last_checkpoint').write_text('iter_10.pth')
+    torch.save({'state_dict': {}}, tmp_path / 'work/iter_10.pth')
     assert check({}, resume='auto') == 0
     with pytest.raises(UserError, match='--amp: .* needs a GPU'):
         check({'checkpoint': str(demo_checkpoint)}, amp=True)

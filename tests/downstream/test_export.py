@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -124,8 +125,28 @@ def test_formats_that_do_not_fit_say_so_and_leave_nothing(files, tmp_path, kind,
 
 def test_a_target_that_is_no_folder(files, tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match="--out '.*file' is not a folder"):
-        export(files['vit'], 'backbone', tmp_path / 'file')
+    for folder in (tmp_path / 'file', Path('/sys'), Path('/sys/exports')):
+        with pytest.raises(UserError, match=f"--out '{folder}' is not a folder that can be written to"):
+            export(files['vit'], 'safetensors', folder)
+
+
+def test_an_export_that_is_stopped_leaves_nothing(files, tmp_path):
+    """SIGTERM while the writer of a format is at work."""
+    slow = f"""
+import runpy, sys, time
+from eqssl.downstream import export_formats
+def write(network, path):
+    path.write_text('half')
+    print('half written', flush=True)
+    time.sleep(60)
+export_formats.FORMATS['backbone'] = ('.pth', write)
+sys.argv = ['export.py', {files['vit']!r}, '--to', 'backbone', '--out', {str(tmp_path)!r}]
+runpy.run_path('tools/export.py', run_name='__main__')
+"""
+    with subprocess.Popen([sys.executable, '-c', slow], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert next(process.stdout) == 'half written\n' and len(list(tmp_path.iterdir())) == 1
+        process.terminate()
+    assert process.returncode == 143 and not list(tmp_path.iterdir())
 
 
 def test_the_config_inside_is_read_as_data():
@@ -134,6 +155,40 @@ def test_the_config_inside_is_read_as_data():
     for code in ("a = print('executed')", 'import os', 'a = dict(**b)', 'a ='):
         with pytest.raises(UserError, match='not plain data'):
             read_config_text(code)
+
+
+VIT = "dict(type='eqssl.VisionTransformer', arch=dict(embed_dims=8, num_layers=1, num_heads=1, feedforward_channels=8)"
+HOSTILE = {
+    'a program as backbone': ("dict(type='subprocess.Popen', args=['touch', 'executed'])", "type='subprocess.Popen'"),
+    'a function as layer': (
+        f"{VIT}, layer_cfgs=dict(act_cfg=dict(type='os.system', command='touch executed')))",
+        'os.sys',
+    ),
+    'code of a hub': ("dict(type='mmpretrain.HuggingFaceClassifier', model_name='x')", 'mmpretrain.HuggingFaceClass'),
+    'another scope': ("dict(type='evil.ResNet', depth=18)", "type='evil.ResNet'"),
+    'no name': ('dict(depth=18)', 'type=None'),
+    'an unknown argument': (f'{VIT}, typo=1)', "does not build .*unexpected keyword argument 'typo'"),
+    'a wrong value': ("dict(type='mmpretrain.ResNet', depth=19)", 'does not build'),
+    'no dict': ('5', 'is not one of pre-training'),
+}
+
+
+@pytest.mark.parametrize('case', HOSTILE, ids=lambda c: c.replace(' ', '_'))
+def test_a_config_inside_builds_nothing_but_known_networks(tmp_path, case, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    backbone, message = HOSTILE[case]
+    text = f"model = dict(type='eqssl.SSLPretrainer', backbone={backbone})"
+    torch.save({'state_dict': {'x': torch.ones(1)}, 'meta': {'cfg': text}}, 'file.pth')
+    with pytest.raises(UserError, match=message):
+        open_network('file.pth')
+    assert [path.name for path in tmp_path.iterdir()] == ['file.pth'], 'nothing was executed'
+
+
+@pytest.mark.parametrize('text', [5, 'model = 5', 'model = {[]: 1}', 'model = ' + '-' * 20000 + '1'], ids=range(4))
+def test_a_config_inside_that_is_no_config(tmp_path, text):
+    torch.save({'state_dict': {'x': torch.ones(1)}, 'meta': {'cfg': text}}, tmp_path / 'file.pth')
+    with pytest.raises(UserError, match='no config inside|not one of pre-training|not plain data'):
+        open_network(str(tmp_path / 'file.pth'))
 
 
 def test_the_tool_and_its_errors(files, tmp_path):

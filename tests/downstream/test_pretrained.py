@@ -141,6 +141,16 @@ def test_torchvision_resnet_checkpoint_gives_its_features(tmp_path):
     assert '120 of 120 tensors' in sentence and 'ResNet' in sentence
 
 
+@pytest.mark.parametrize('kind', ['ResNetV1c', 'ResNetV1d'])
+def test_resnets_with_a_deep_stem(tmp_path, kind):
+    source = randomized(MODELS.build(dict(type=f'mmpretrain.{kind}', depth=50, base_channels=8, stem_channels=8)))
+    target = MODELS.build(dict(type=f'mmpretrain.{kind}', depth=50, base_channels=8, stem_channels=8))
+    state = {f'backbone.{k}': v for k, v in source.state_dict().items()}
+    load_backbone(target, saved(tmp_path, {'state_dict': state}))
+    for name, value in source.state_dict().items():
+        assert value.equal(target.state_dict()[name]), name
+
+
 # -- key lists ---------------------------------------------------------------------------------------------------
 
 

@@ -69,10 +69,21 @@ def test_absolute_patterns_and_runs_of_different_length(tmp_path):
     assert done.returncode == 2 and 'measured nothing' in done.stderr
 
 
+def test_the_best_of_an_error_is_the_lowest(tmp_path):
+    from eqssl.downstream.results import measure
+
+    work_dir(tmp_path, {'rmse': 0.3, 'mIoU': 1.0, 'step': 20}, {'rmse': 0.5, 'mIoU': 2.0, 'step': 40})
+    assert measure(tmp_path, ['rmse', 'mIoU'], best=True) == {'step': 20, 'rmse': 0.3, 'mIoU': 1.0}
+    assert measure(tmp_path, ['mIoU', 'rmse'], best=True) == {'step': 40, 'mIoU': 2.0, 'rmse': 0.5}
+    assert measure(tmp_path, ['rmse'], best=False) == {'step': 40, 'rmse': 0.5}
+
+
 def test_errors_name_the_folder(tmp_path):
     (tmp_path / 'empty').mkdir()
     work_dir(tmp_path / 'young', {'lr': 0.1, 'loss': 2.0, 'step': 10})
     work_dir(tmp_path / 'done', validation(10, 31.0))
+    work_dir(tmp_path / 'other', {'coco/bbox_mAP': 0.4, 'step': 10})
+    work_dir(tmp_path / 'strange', 5)
     for words, message in (
         (['a=empty'], "'empty' holds no log"),
         (['a=none'], "'none' is no folder"),
@@ -80,6 +91,12 @@ def test_errors_name_the_folder(tmp_path):
         (['a=young'], "'young' has no validation"),
         (['done'], 'belongs to no group'),
         (['a=done', '--measures', 'mAP'], "'done' has no mAP; it has mIoU, aAcc"),
+        (['a=done', 'b=d*'], "'done' is named twice"),
+        (['a='], "'' is no folder"),
+        (['a=**done'], "'**done' is no "),
+        (['a=done', 'b=other'], 'no measure in common'),
+        (['a=strange'], 'is not a log of mmengine'),
+        (['a=done', '--json', '/sys/x.json'], "'/sys/x.json' cannot be written"),
     ):
         failed = table(*words, cwd=tmp_path)
         assert failed.returncode == 2 and message in failed.stderr, failed.stderr

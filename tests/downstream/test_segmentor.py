@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -30,6 +31,11 @@ def test_upernet_learns_evaluates_and_draws(demo_checkpoint, finetune, logged, t
     assert losses[-1] < 0.9 * losses[0]
     assert lines[-1]['mIoU'] > 45, 'one class everywhere has 40'
     assert len(list(tmp_path.glob('*/vis_data/vis_image/*.png'))) == 4
+    (trained,) = tmp_path.glob('iter_*.pth')
+    command = [sys.executable, 'tools/test.py', CONFIG, str(trained), '--json', str(tmp_path / 'test.json')]
+    done = finetune(command, tmp_path / 'test', 'log_level=INFO')
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert json.loads((tmp_path / 'test.json').read_text())['mIoU'] == pytest.approx(lines[-1]['mIoU'], abs=0.01)
 
 
 def test_two_ranks_train_evaluate_and_log_once(demo_checkpoint, finetune, logged, tmp_path):

@@ -129,6 +129,10 @@ def test_tables_and_json(tmp_path):
     assert text.splitlines()[0].split() == ['a', 'b', 'c'] and '-' in text.splitlines()[3]
     write_json(tmp_path / 'deep' / 'x.json', {'a': 1})
     assert (tmp_path / 'deep' / 'x.json').read_text() == '{\n  "a": 1\n}\n'
+    for place in ('/sys/x.json', str(tmp_path)):
+        with pytest.raises(UserError, match=f"'{place}' cannot be written"):
+            write_json(place, {})
+    assert [path.name for path in tmp_path.iterdir()] == ['deep'] and not list(tmp_path.parent.glob('*.tmp'))
 
 
 def test_user_errors_become_one_line_and_code_2(capsys, monkeypatch):

@@ -11,6 +11,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from eqssl.utils.errors import UserError, run_cli
 
 
+def folders_of(word: str) -> list[Path]:
+    """The folders that a path or pattern names."""
+    pattern = Path(word).expanduser()
+    try:
+        found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
+        folders = sorted(path for path in found if path.is_dir()) if word else []
+    except ValueError as error:
+        raise UserError(f"'{word}' is no pattern of folders ({error})") from error
+    if not folders:
+        raise UserError(f"'{word}' is no folder")
+    return folders
+
+
 def read_groups(words: list[str]) -> dict[str, list[Path]]:
     """``name=dir`` opens a group, further dirs (as a shell expands a pattern) belong to it."""
     groups: dict[str, list[Path]] = {}
@@ -20,12 +33,10 @@ def read_groups(words: list[str]) -> dict[str, list[Path]]:
             name, _, word = word.partition('=')
         if not name:
             raise UserError(f"'{word}' belongs to no group; begin with name=work_dir")
-        pattern = Path(word).expanduser()
-        found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
-        folders = sorted(path for path in found if path.is_dir())
-        if not folders:
-            raise UserError(f"'{word}' is no folder")
-        groups.setdefault(name, []).extend(folders)
+        for folder in folders_of(word):
+            if any(folder.samefile(other) for others in groups.values() for other in others):
+                raise UserError(f"'{folder}' is named twice")
+            groups.setdefault(name, []).append(folder)
     return groups
 
 

@@ -45,8 +45,9 @@ class OptimWrapperConstructor:
             if key not in KNOWN:
                 raise UserError(f'optim_wrapper.paramwise_cfg.{key} is unknown; known: {", ".join(KNOWN)}')
         for key in FACTORS:
-            if not 0 < self.options.get(key, 1.0) <= 1:
-                raise UserError(f'optim_wrapper.paramwise_cfg.{key}={self.options[key]} is not in (0, 1]')
+            value = self.options.get(key, 1.0)
+            if not isinstance(value, (int, float)) or not 0 < value <= 1:
+                raise UserError(f'optim_wrapper.paramwise_cfg.{key}={value} is not in (0, 1]')
 
     def _lr_scale(self, model: Any, name: str, single: bool) -> float:
         """Factor of a parameter's learning rate."""
