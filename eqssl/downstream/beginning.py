@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def newest_checkpoint(work_dir: str) -> Path | None:
             problems.append(str(error))
             continue
         for problem in problems:
-            print_log(f'{problem}; resuming from {path.name}', 'current', 30)
+            print_log(f'{problem}; resuming from {path.name}', 'current', logging.WARNING)
         return path
     if problems:
         raise UserError(f'--resume: none of {len(problems)} checkpoints can be read ({problems[0]})')

@@ -134,7 +134,8 @@ def open_network(checkpoint: str, branch: str | None = None) -> Network:
     found = choose(find_backbones(content), branch, checkpoint)
     load_backbone(module, checkpoint, branch)
     module.eval()
-    preprocessor = config.get('data_preprocessor') or {}
+    preprocessor = config.get('data_preprocessor')
+    preprocessor = preprocessor if isinstance(preprocessor, dict) else {}
     meta = {
         'source': Path(checkpoint).name,
         'iteration': str(content['meta'].get('iter', '')),
