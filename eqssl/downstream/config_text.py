@@ -1,23 +1,11 @@
-"""Configs as data: the one inside a checkpoint, and every dict of one."""
+"""The config inside a checkpoint, read as data."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from typing import Any
 
 from eqssl.utils.errors import UserError
-
-
-def dicts(node: Any) -> Iterator[dict]:
-    """Every dict of a config, the outer ones first."""
-    if isinstance(node, dict):
-        yield node
-        for value in list(node.values()):
-            yield from dicts(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            yield from dicts(value)
 
 
 def _value(node: ast.expr) -> Any:

@@ -18,11 +18,11 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.runner import Runner
 
 from eqssl.downstream.beginning import find_beginning, load_whole
-from eqssl.downstream.config_text import dicts
 from eqssl.downstream.nuclei import nuclei_folder
 from eqssl.engine.front_door import distributed_wrapper, launch_timeout
 from eqssl.registry import WEIGHT_INITIALIZERS
 from eqssl.utils import dist
+from eqssl.utils.config_tree import dicts
 from eqssl.utils.env import LIBRARIES
 from eqssl.utils.errors import UserError
 

@@ -7,7 +7,6 @@ import copy
 import importlib
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from mmengine.registry import init_default_scope
 from eqssl.datasets.fetch import CIFAR10, CIFAR100, fetch_cifar
 from eqssl.datasets.multicrop import ViewSpec
 from eqssl.utils.config_check import DOWNSTREAM_KEYS, RUNNER_KEYS, check_keys, refuse_repeated_keys
+from eqssl.utils.config_tree import dicts
 from eqssl.utils.env import LIBRARIES
 from eqssl.utils.errors import UserError, did_you_mean
 from eqssl.utils.meta import without_memory
@@ -56,16 +56,9 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
     return cfg
 
 
-def sources(node: Any) -> Iterator[dict]:
+def sources(config: Any) -> list[dict]:
     """All configs of image sources in a config."""
-    if isinstance(node, dict):
-        if node.get('type') in ('eqssl.ImageFolder', 'eqssl.ArrayImages'):
-            yield node
-        for value in list(node.values()):
-            yield from sources(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            yield from sources(value)
+    return [node for node in dicts(config) if node.get('type') in ('eqssl.ImageFolder', 'eqssl.ArrayImages')]
 
 
 def named_data(root: str) -> str:

@@ -67,8 +67,8 @@ def completed(path, root, **options):
 def test_it_takes_the_checkpoint_of_its_size(path, tmp_path):
     from mmengine.registry import MODELS as ROOT_MODELS
 
-    from eqssl.downstream.config_text import dicts
     from eqssl.downstream.launch import LOADERS, complete
+    from eqssl.utils.config_tree import dicts
 
     source = source_backbone(read_config(str(path)).model.backbone).state_dict()
     torch.save({'teacher': {f'backbone.{k}': v for k, v in source.items()}}, tmp_path / 'backbone.pth')
