@@ -50,6 +50,7 @@ def main() -> None:
     metrics = evaluate_downstream(cfg, args)
     if args.json and dist.rank() == 0:
         write_json(args.json, metrics)
+    dist.leave()
 
 
 if __name__ == '__main__':

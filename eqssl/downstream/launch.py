@@ -169,11 +169,8 @@ def check_backbone(cfg: Config) -> None:
         WEIGHT_INITIALIZERS.build(copy.deepcopy(backbone.init_cfg))(backbone)
 
 
-def run_downstream(cfg: Config, args: Any) -> int:
+def run_downstream(cfg: Config, args: Any) -> None:
     """Fine-tune as ``tools/train.py`` is told.
-
-    Returns:
-        exit code 0.
 
     Raises:
         UserError: the config does not build, or a checkpoint does not fit.
@@ -185,7 +182,7 @@ def run_downstream(cfg: Config, args: Any) -> int:
         with config_errors(args.config):
             check_backbone(cfg)
         print(f'{args.config}: checked (library, checkpoint, data_root)')
-        return 0
+        return
     with config_errors(args.config):
         runner = build_runner(cfg, args, from_checkpoint=beginning is None)
         runner.train_loop  # noqa: B018  (built where it is asked for: what does not build is said here)
@@ -194,7 +191,6 @@ def run_downstream(cfg: Config, args: Any) -> int:
     if beginning is not None:
         load_whole(runner, beginning)  # mmengine, which loads it again after its initialization, takes what fits
     runner.train()
-    return 0
 
 
 def evaluate_downstream(cfg: Config, args: Any) -> dict[str, float]:

@@ -63,16 +63,15 @@ def run_training(args: Any) -> int:
     if is_downstream(cfg):
         from eqssl.downstream.launch import run_downstream
 
-        return run_downstream(cfg, args)
+        run_downstream(cfg, args)
+        dist.leave()
+        return 0
     if args.check is not None:
         images = check_training(cfg, args.check)
         print(f'{args.config}: checked, {images} images for {args.check} rank(s)')
         return 0
     dist.init_from_launcher(args.launcher, launch_timeout(cfg))
     runner = RUNNERS.build(cfg)
-    try:
-        runner.train()
-    finally:
-        if torch.distributed.is_initialized() and getattr(runner, 'interrupted', False):
-            dist.barrier()
+    runner.train()
+    dist.leave()
     return EXIT_REQUEUE if getattr(runner, 'interrupted', False) else 0

@@ -135,6 +135,13 @@ def init_from_launcher(launcher: str, timeout_s: float = 1800.0) -> None:
     torch_dist.init_process_group('cpu:gloo,cuda:nccl' if cuda else 'gloo', timeout=timedelta(seconds=timeout_s))
 
 
+def leave() -> None:
+    """Wait for every rank and end the process group: a rank that exits with it, while others still work, may abort."""
+    if torch_dist.is_initialized():
+        torch_dist.barrier()
+        torch_dist.destroy_process_group()
+
+
 def adopt_launcher(launcher: str, local_rank: int = 0) -> None:
     """The launcher's environment as torchrun's, before anything asks for this rank's device.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -52,3 +53,31 @@ def test_what_is_no_number_of_processes(processes):
         ['bash', 'tools/dist_train.sh', config, processes], cwd=ROOT, env=ENV, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2 and done.stderr.startswith(f'error: PROCESSES={processes} is no number of processes')
+
+
+@pytest.mark.parametrize('kind', ['pre-training', 'downstream'])
+def test_a_finished_run_leaves_the_process_group(kind, tmp_path, registered, monkeypatch):
+    """A rank that exits with an open group, while another still works, aborts now and then (SIGABRT after all is done)."""
+    import torch.distributed as torch_dist
+
+    from eqssl.engine.launch import run_training
+    from tests.integration.test_bad_input import arguments
+
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = str(server.getsockname()[1])
+    place = dict(RANK='0', WORLD_SIZE='1', LOCAL_RANK='0', MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+    for key, value in place.items():
+        monkeypatch.setenv(key, value)
+    options = {'train_cfg.max_iters': 1, 'train_dataloader.batch_size': 2}
+    if kind == 'downstream':
+        pytest.importorskip('mmseg')
+        config = 'configs/downstream/mmseg/upernet_demo_nuclei.py'
+        options |= {'model.backbone.init_cfg': None, 'train_cfg.val_interval': 9}
+    else:
+        config = 'configs/demo/ibot_recon_objects.py'
+        options |= {'param_scheduler.0.warmup': 0}
+    seen = []
+    leave = torch_dist.destroy_process_group
+    monkeypatch.setattr(torch_dist, 'destroy_process_group', lambda: (seen.append(torch_dist.get_backend()), leave()))
+    assert run_training(arguments(tmp_path, config=str(ROOT / config), options=options, launcher='pytorch')) == 0
+    assert seen == ['gloo'] and not torch_dist.is_initialized()
