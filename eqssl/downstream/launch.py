@@ -15,10 +15,10 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import MODELS as ROOT_MODELS
-from mmengine.runner import Runner
 
-from eqssl.downstream.beginning import find_beginning, load_whole
 from eqssl.downstream.nuclei import nuclei_folder
+from eqssl.downstream.runner import FineTuneRunner, find_beginning
+from eqssl.engine.checkpoint_store import read_checkpoint
 from eqssl.engine.front_door import distributed_wrapper, launch_timeout
 from eqssl.registry import WEIGHT_INITIALIZERS
 from eqssl.utils import dist
@@ -134,12 +134,12 @@ def complete_data(cfg: Config, loaders: tuple[str, ...]) -> None:
             node['ann_file'] = str(root / path.relative_to(old))
 
 
-def build_runner(cfg: Config, args: Any, **options: Any) -> Runner:
+def build_runner(cfg: Config, args: Any, **options: Any) -> FineTuneRunner:
     """A completed config's Runner, with its library loaded and the process group made; see :func:`complete`."""
     load_library(cfg.get('default_scope', 'mmpretrain'))
     complete(cfg, **options)
     dist.init_from_launcher(args.launcher, launch_timeout(cfg))
-    return Runner.from_cfg(cfg)
+    return FineTuneRunner.from_cfg(cfg)
 
 
 def _type_in(error: BaseException) -> str:
@@ -179,6 +179,8 @@ def run_downstream(cfg: Config, args: Any) -> None:
     if args.check is not None:
         load_library(cfg.get('default_scope', 'mmpretrain'))
         complete(cfg, from_checkpoint=beginning is None)
+        if beginning is not None:
+            read_checkpoint(beginning, leave_out=True)
         with config_errors(args.config):
             check_backbone(cfg)
         print(f'{args.config}: checked (library, checkpoint, data_root)')
@@ -188,8 +190,6 @@ def run_downstream(cfg: Config, args: Any) -> None:
         runner.train_loop  # noqa: B018  (built where it is asked for: what does not build is said here)
         runner.val_loop  # noqa: B018
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-    if beginning is not None:
-        load_whole(runner, beginning)  # mmengine, which loads it again after its initialization, takes what fits
     runner.train()
 
 
@@ -202,10 +202,9 @@ def evaluate_downstream(cfg: Config, args: Any) -> dict[str, float]:
     Raises:
         UserError: the checkpoint does not fit the model, tensor by tensor.
     """
-    cfg.load_from = None
+    cfg.load_from, cfg.resume = None, False
     with config_errors(args.config):
         runner = build_runner(cfg, args, loaders=('test_dataloader',), from_checkpoint=False)
         runner.test_loop  # noqa: B018
-    loaded = load_whole(runner, args.checkpoint)
-    print_log(f"loaded {loaded} of {loaded} tensors from '{args.checkpoint}'", 'current')
+    runner.load_checkpoint(args.checkpoint)
     return {name: float(value) for name, value in runner.test().items()}  # mmseg's are numpy's

@@ -14,34 +14,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from eqssl.utils.errors import UserError
 
 NAME = re.compile(r'^iter_(\d+)\.pth$')
-# What others write beside the tensors is left out where their files are read: mmengine's Runner the averages of its log
-# and counters of numpy, DINO, iBOT and MAE their command line.
+# What others write beside the tensors is left out where their files are read: mmengine's Runner the averages of its
+# log, DINO, iBOT and MAE their command line. Numbers and arrays of numpy are data.
 LEFT_OUT = (
-    'builtins.getattr', '__builtin__.getattr', 'mmengine.logging.history_buffer.HistoryBuffer', 'numpy.ndarray',
-    'numpy.dtype', 'numpy._core.multiarray._reconstruct', 'numpy.core.multiarray._reconstruct',
-    'numpy._core.multiarray.scalar', 'numpy.core.multiarray.scalar', 'argparse.Namespace', 'pathlib.PosixPath',
-    'pathlib._local.PosixPath',
+    'builtins.getattr', '__builtin__.getattr', 'mmengine.logging.history_buffer.HistoryBuffer', 'argparse.Namespace',
+    'pathlib.PosixPath', 'pathlib._local.PosixPath',
 )  # fmt: skip
-
-
+_MADE_BY = {'_reconstruct': np.empty(0).__reduce__()[0], 'scalar': np.float64(0).__reduce__()[0]}
+NUMPY: list[Any] = [
+    np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in '?bhilqBHILQefdFDOSUV'},
+    *((made_by, f'numpy.{core}.multiarray.{name}') for name, made_by in _MADE_BY.items() for core in ('core', '_core')),
+]  # fmt: skip
+# Whatever torch.load and pickle meet in a file that was cut or overwritten.
 DAMAGED = (
-    RuntimeError,
-    EOFError,
-    ValueError,
-    KeyError,
-    OSError,
-    zipfile.BadZipFile,
-    struct.error,
-    IndexError,
-    TypeError,
-    AssertionError,
-    AttributeError,
-)  # fmt: skip  (whatever torch.load and pickle meet in a file that was cut or overwritten)
+    RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile, struct.error, IndexError, TypeError,
+    AssertionError, AttributeError,
+)  # fmt: skip
 
 
 class LeftOut:
@@ -125,15 +119,21 @@ def iteration_of(path: Path) -> int:
     return int(match.group(1)) if match else -1
 
 
-def list_checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints of a work dir, oldest first."""
-    return sorted((p for p in folder.glob('iter_*.pth') if iteration_of(p) >= 0), key=iteration_of)
+def list_checkpoints(folder: Path, name: re.Pattern[str] = NAME) -> list[Path]:
+    """Checkpoints of a work dir, oldest first; the pattern's group is their number."""
+    found = [(int(match.group(1)), path) for path in folder.glob('*.pth') if (match := name.match(path.name))]
+    return [path for _, path in sorted(found)]
 
 
-def newest_valid(folder: Path, report: Callable[[str], None]) -> Path | None:
-    """The newest checkpoint that matches its hash; damaged ones are reported in one line each."""
-    for path in reversed(list_checkpoints(folder)):
-        problem = verify(path)
+def newest_valid(
+    folder: Path,
+    report: Callable[[str], None],
+    name: re.Pattern[str] = NAME,
+    problem_of: Callable[[Path], str | None] = verify,
+) -> Path | None:
+    """The newest checkpoint in which nothing is wrong (that matches its hash); others are reported in one line each."""
+    for path in reversed(list_checkpoints(folder, name)):
+        problem = problem_of(path)
         if problem is None:
             return path
         report(f'{path} is passed over: {problem}')
@@ -170,7 +170,8 @@ def read_checkpoint(path: str | os.PathLike[str], leave_out: bool = False) -> di
 
     Args:
         path: the file.
-        leave_out: read files of other trainers too, with a :class:`LeftOut` for each object of ``LEFT_OUT``.
+        leave_out: read files of other trainers too: numpy's numbers and arrays, and a :class:`LeftOut` for each object
+            of ``LEFT_OUT``.
 
     Raises:
         UserError: no such file, damaged, or holding more than tensors and plain values.
@@ -182,7 +183,7 @@ def read_checkpoint(path: str | os.PathLike[str], leave_out: bool = False) -> di
         problem = verify(file)
         if problem:
             raise UserError(f"checkpoint '{path}': {problem}; use another one")
-    allowed: list[Any] = [(LeftOut, name) for name in LEFT_OUT if leave_out]
+    allowed = [*NUMPY, *((LeftOut, name) for name in LEFT_OUT)] if leave_out else []
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
             warnings.filterwarnings('ignore', message='Detected pickle protocol')  # read, or refused in our words

@@ -1,0 +1,79 @@
+"""mmengine's Runner for fine-tuning: where a run begins, and nothing of a file executed or half-loaded."""
+
+from __future__ import annotations
+
+import logging
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from eqssl.engine.checkpoint_store import list_checkpoints, load_strictly, newest_valid, read_checkpoint
+from eqssl.utils.errors import UserError
+
+SAVED = re.compile(r'^(?:iter|epoch)_(\d+)\.pth$')
+
+
+def _cut_off(path: Path) -> str | None:
+    """mmengine writes in place, without a checksum; what a killed run leaves has no end."""
+    return None if zipfile.is_zipfile(path) else 'it is cut off'
+
+
+def find_beginning(cfg: Config) -> str | None:
+    """The whole model that a run continues (``resume``) or starts from (``load_from``); None: there is none.
+
+    ``--resume`` takes the newest whole checkpoint of the work dir (mmengine follows ``last_checkpoint``: a path that is
+    wrong once the work dir was moved, a file that may be cut off). In a new work dir the run begins at the backbone's
+    checkpoint.
+
+    Raises:
+        UserError: there are checkpoints, and all are cut off.
+    """
+    if cfg.get('resume') and not cfg.get('load_from'):
+        folder = Path(cfg.work_dir)
+        newest = newest_valid(folder, lambda text: print_log(text, 'current', logging.WARNING), SAVED, _cut_off)
+        if newest is None and list_checkpoints(folder, SAVED):
+            raise UserError(f"--resume: all checkpoints in '{folder}' are cut off; remove them to start anew")
+        cfg.load_from = None if newest is None else str(newest)
+        cfg.resume = newest is not None
+    return cfg.get('load_from')
+
+
+class FineTuneRunner(Runner):
+    """mmengine's Runner but for reading checkpoints.
+
+    mmengine's own reader executes pickles, its resume executes the text of a config in the file, and both take what
+    fits. Here a file is read as data, and fills the whole model or is refused. The averages of the log, which are
+    objects, begin anew.
+    """
+
+    def load_checkpoint(
+        self, filename: str, map_location: str | Callable = 'cpu', strict: bool = True, revise_keys: Any = None
+    ) -> dict:
+        """Read a file and load its weights; the other arguments are mmengine's, and change nothing.
+
+        Raises:
+            UserError: it cannot be read as data, does not fit the model, or holds no training state to resume.
+        """
+        checkpoint = read_checkpoint(filename, leave_out=True)
+        if self._resume:
+            missing = [key for key in ('meta', 'message_hub', 'optimizer') if not isinstance(checkpoint.get(key), dict)]
+            if missing:
+                raise UserError(
+                    f"checkpoint '{filename}' holds no training to resume (no {missing[0]}); --cfg-options "
+                    'load_from=FILE starts from its weights'
+                )
+            checkpoint['meta'].pop('config', None)
+            checkpoint['message_hub']['log_scalars'] = {}
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        count = load_strictly(model, checkpoint.get('state_dict', checkpoint), filename)
+        self._has_loaded = True
+        self.logger.info(f"loaded {count} of {count} tensors from '{filename}'")
+        return checkpoint
