@@ -16,18 +16,12 @@ from eqssl.utils.errors import UserError, run_cli
 
 
 def parse_args() -> argparse.Namespace:
-    """OpenMMLab's flags."""
-    from mmengine.config import DictAction
+    """The common flags, and those of a test."""
+    from eqssl.utils.flags import run_parser
 
-    parser = argparse.ArgumentParser(description='Test a fine-tuned model.')
-    parser.add_argument('config', help='the downstream config that it was trained with')
+    parser = run_parser('Test a fine-tuned model.', 'the downstream config that it was trained with')
     parser.add_argument('checkpoint', help='of the fine-tuning (the whole model)')
-    parser.add_argument('--work-dir', help='where logs and pictures go; default work_dirs/<config name>')
     parser.add_argument('--json', metavar='FILE', help='write the metrics there')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config keys: a.b=1 c=x')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='job launcher')
-    parser.add_argument('--debug', action='store_true', help='show tracebacks of user errors')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

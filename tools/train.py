@@ -12,23 +12,17 @@ from eqssl.utils.errors import run_cli
 
 
 def parse_args() -> argparse.Namespace:
-    """OpenMMLab's flags."""
-    from mmengine.config import DictAction
+    """The common flags, and those of training."""
+    from eqssl.utils.flags import run_parser
 
-    parser = argparse.ArgumentParser(description='Pre-train a model.')
-    parser.add_argument('config', help='config file (.py)')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go; default work_dirs/<config name>')
+    parser = run_parser('Pre-train a model, or fine-tune one.')
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='FILE',
         help='continue: from the newest valid checkpoint of the work dir, or from FILE',
     )  # fmt: skip
-    parser.add_argument('--amp', action='store_true', help='train in bfloat16 autocast')
+    parser.add_argument('--amp', action='store_true', help='train in 16 bits: bfloat16 (float16 in mmdet)')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale lr by batch size (auto_scale_lr)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config keys: a.b=1 c=x')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='job launcher')
     parser.add_argument('--check', type=int, metavar='RANKS', help='only check config and data for so many ranks')
-    parser.add_argument('--debug', action='store_true', help='show tracebacks of user errors')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

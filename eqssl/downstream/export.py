@@ -16,7 +16,7 @@ from torch import Tensor
 from eqssl.downstream.backbone_file import choose, find_backbones, read_file
 from eqssl.downstream.config_text import read_config_text
 from eqssl.downstream.key_maps import Pairs, translate
-from eqssl.downstream.pretrained import load_backbone
+from eqssl.downstream.pretrained import load_found
 from eqssl.registry import MODELS
 from eqssl.utils.config_tree import dicts
 from eqssl.utils.errors import UserError
@@ -133,7 +133,7 @@ def open_network(checkpoint: str, branch: str | None = None) -> Network:
     backbone = {k: v for k, v in config['backbone'].items() if k != 'init_cfg'}
     module = build_known(backbone, checkpoint)
     found = choose(find_backbones(content), branch, checkpoint)
-    load_backbone(module, checkpoint, branch)
+    load_found(module, found, checkpoint)
     module.eval()
     preprocessor = config.get('data_preprocessor')
     preprocessor = preprocessor if isinstance(preprocessor, dict) else {}

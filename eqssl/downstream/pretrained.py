@@ -181,13 +181,20 @@ def load_backbone(module: nn.Module, path: str, branch: str | None = None) -> st
         path: the checkpoint.
         branch: 'teacher', 'student' or None.
 
+    Returns and raises as :func:`load_found`; also what :func:`read_backbone` raises.
+    """
+    return load_found(module, read_backbone(path, branch), path)
+
+
+def load_found(module: nn.Module, found: FoundBackbone, path: str) -> str:
+    """Load a backbone that was found in a file.
+
     Returns:
         a sentence with the numbers of tensors.
 
     Raises:
-        UserError: the file does not fit: another kind of network, another shape, a tensor missing or left over.
+        UserError: it does not fit: another kind of network, another shape, a tensor missing or left over.
     """
-    found = read_backbone(path, branch)
     kind = _kind(module)
     if kind not in ('?', found.family.kind):
         raise UserError(f"checkpoint '{path}' holds a {found.family.kind}, but the config's backbone is a {kind}")
@@ -214,7 +221,7 @@ def load_backbone(module: nn.Module, path: str, branch: str | None = None) -> st
             f"checkpoint '{path}' holds {len(result.left)} backbone tensors that the config has no place for: "
             f'{_some(result.left)}; {_way_out(result.left)}'
         )
-    module.load_state_dict(result.state, strict=False)  # complete: checked above, name by name
+    module.load_state_dict(module.state_dict() | result.state, strict=True)
     return f"loaded {loaded} from '{path}' ({found.place or 'top level'}, {found.family.title})"
 
 

@@ -45,8 +45,8 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
         raise UserError(f"config '{path}' needs {package}; {install}") from error
     except Exception as error:  # whatever a config file raises is the config's fault
         raise UserError(f"config '{path}' cannot be read: {type(error).__name__}: {error}") from error
+    known = RUNNER_KEYS | DOWNSTREAM_KEYS | set(cfg)
     for key in options or {}:
-        known = RUNNER_KEYS | DOWNSTREAM_KEYS | set(cfg)
         if key.split('.')[0] not in known:
             raise UserError(f"config key '{key}' is unknown{did_you_mean(key.split('.')[0], known)}")
     try:
