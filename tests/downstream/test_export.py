@@ -164,6 +164,7 @@ HOSTILE = {
         f"{VIT}, layer_cfgs=dict(act_cfg=dict(type='os.system', command='touch executed')))",
         'os.sys',
     ),
+    'a network as layer': (f"{VIT}, layer_cfgs=dict(act_cfg=dict(type='mmpretrain.TIMMBackbone')))", 'TIMMBackbone'),
     'code of a hub': ("dict(type='mmpretrain.HuggingFaceClassifier', model_name='x')", 'mmpretrain.HuggingFaceClass'),
     'another scope': ("dict(type='evil.ResNet', depth=18)", "type='evil.ResNet'"),
     'no name': ('dict(depth=18)', 'type=None'),
