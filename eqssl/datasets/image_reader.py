@@ -2,82 +2,85 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
-import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
-MAX_PIXELS = 300_000_000  # a decompression bomb beyond this is refused before anything is decoded
-_ORIENTATION = 0x0112
+from eqssl.datasets.readers import (
+    MAX_PIXELS,
+    Raster,
+    UnreadableImage,
+    read_jpeg,
+    read_png,
+    read_tiff,
+    read_with_pillow,
+    to_rgb,
+)
+from eqssl.datasets.readers import png as png_reader
+from eqssl.datasets.readers import tiff as tiff_reader
 
-
-class UnreadableImage(Exception):
-    """An image that cannot be trusted; the message says why."""
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode to RGB: 16-bit grey scaled, transparency laid over white (hidden color stays hidden)."""
-    if image.mode in ('I', 'I;16', 'I;16B', 'I;16L'):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise UnreadableImage(f'integer values outside 16 bit (mode {image.mode})')
-        return Image.fromarray((values // 257).astype(np.uint8)).convert('RGB')
-    if image.mode == 'F':
-        raise UnreadableImage('floating point pixels have no defined white')
-    if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or 'transparency' in image.info:
-        rgba = image.convert('RGBA')
-        white = Image.new('RGBA', rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert('RGB')
-    return image.convert('RGB')
+__all__ = ['EXTENSIONS', 'MAX_PIXELS', 'UnreadableImage', 'decode', 'open_raster', 'read']
+EXTENSIONS = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff')
 
 
-def decode(data: bytes) -> np.ndarray:
+def _read(data: bytes) -> Raster:
+    """By what the file begins with; its name says nothing, and no other decoder is asked."""
+    if data[:3] == b'\xff\xd8\xff' or data[:2] == b'\xff\xd8':
+        return read_jpeg(data)
+    if data[:8] == png_reader.SIGNATURE:
+        return read_png(data)
+    if data[:4] in tiff_reader.SIGNATURES:
+        return read_tiff(data)
+    if data[:4] == b'RIFF' and data[8:12] == b'WEBP':
+        return read_with_pillow(data, 'webp')
+    if data[:2] == b'BM':
+        return read_with_pillow(data, 'bmp')
+    if data[:6] in (b'GIF87a', b'GIF89a'):
+        return read_with_pillow(data, 'gif')
+    raise UnreadableImage('empty file' if not data else 'no jpg, png, webp, bmp, gif or tif file')
+
+
+def open_raster(data: bytes) -> Raster:
+    """The samples of an image file as they are; see :func:`decode`."""
+    try:
+        return _read(data)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # whatever a decoder raises at what it cannot read
+        raise UnreadableImage(' '.join(str(error).split())[:200] or type(error).__name__) from error
+
+
+def decode(data: bytes, white: float | None = None) -> np.ndarray:
     """Decode an image.
 
     Args:
-        data: the bytes of a jpg, png, webp, bmp or tif file; of an animation the first frame counts.
+        data: the bytes of a jpg, png, webp, bmp, gif or tif file; of an animation or of several pages the first counts.
+        white: the value that is white in images of more than 8 bits (4095 for 12 bits in 16-bit files); None: the
+            largest value of the samples' type (65535).
 
     Returns:
-        ``[H, W, 3]`` uint8 RGB, upright (EXIF orientation applied).
+        ``[H, W, 3]`` uint8 RGB, upright (EXIF orientation applied), transparency laid over white.
 
     Raises:
-        UnreadableImage: empty, truncated or corrupt file, not an image, too large, or floating point pixels. A JPEG
-            whose decoder only warns (data lost in the middle) counts as corrupt.
+        UnreadableImage: empty, truncated or corrupt file, not an image, too large, negative values, or floating point
+            pixels without ``white``. A JPEG in whose picture the decoder only warns of lost data counts as corrupt; one
+            whose header is odd but whose pixels are all there does not.
     """
-    if not data:
-        raise UnreadableImage('empty file')
+    raster = open_raster(data)
     try:
-        image: Image.Image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MAX_PIXELS:
-            raise UnreadableImage(f'{image.width} x {image.height} pixels are more than {MAX_PIXELS}')
-        if image.format == 'JPEG' and image.mode in ('RGB', 'L') and image.getexif().get(_ORIENTATION, 1) == 1:
-            return simplejpeg.decode_jpeg(data, colorspace='RGB', strict=True)
-        if image.format == 'JPEG' and image.mode in ('RGB', 'L'):  # rotated: decode strictly, then turn
-            image = _with_exif(Image.fromarray(simplejpeg.decode_jpeg(data, 'RGB', strict=True)), image)
-        if image.format == 'PNG':
-            Image.open(io.BytesIO(data)).verify()  # checksums, which reading alone ignores
-        return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
-    except UnreadableImage:
-        raise
-    except UnidentifiedImageError as error:
-        raise UnreadableImage('not an image file') from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, MemoryError, EOFError) as error:
-        raise UnreadableImage(' '.join(str(error).split()) or type(error).__name__) from error
+        return to_rgb(raster, white)
+    except MemoryError as error:
+        raise UnreadableImage('not enough memory') from error
 
 
-def _with_exif(pixels: Image.Image, source: Image.Image) -> Image.Image:
-    """Pixels decoded elsewhere, with the orientation of their source."""
-    pixels.getexif()[_ORIENTATION] = source.getexif()[_ORIENTATION]
-    return pixels
-
-
-def read(path: str | Path) -> np.ndarray:
-    """Read and decode one file; see :func:`decode`."""
+def read_bytes(path: str | Path) -> bytes:
+    """A file's content; UnreadableImage where it cannot be read."""
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise UnreadableImage(error.strerror or type(error).__name__) from error
-    return decode(data)
+
+
+def read(path: str | Path, white: float | None = None) -> np.ndarray:
+    """Read and decode one file; see :func:`decode`."""
+    return decode(read_bytes(path), white)

@@ -1,8 +1,7 @@
-"""Readers, sources, multi-crop, sampler and the batch contract."""
+"""Sources, multi-crop, sampler and the batch contract."""
 
 from __future__ import annotations
 
-import io
 import itertools
 
 import numpy as np
@@ -12,7 +11,6 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from eqssl.datasets import ArrayImages, ImageFolder, MultiCrop, MultiViewDataset, PositionSampler, collate_views
-from eqssl.datasets.image_reader import UnreadableImage, decode
 from eqssl.datasets.multicrop import draw_box, draw_photometrics, resample
 from eqssl.utils.counters import counted
 from eqssl.utils.errors import UserError
@@ -22,71 +20,9 @@ from tests.helpers import VIEWS, Images, batch, dataset
 pytestmark = pytest.mark.usefixtures('registered')
 
 
-def encode(image: Image.Image, kind: str, **kw) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **kw)
-    return buffer.getvalue()
-
-
 def smooth(size=(48, 40)) -> Image.Image:
     low = np.random.default_rng(0).integers(0, 255, (4, 4, 3), dtype=np.uint8)
     return Image.fromarray(low).resize(size, Image.Resampling.BICUBIC)
-
-
-@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF'])
-def test_common_formats(kind):
-    got = decode(encode(smooth(), kind))
-    assert got.shape == (40, 48, 3) and got.dtype == np.uint8
-    assert np.abs(got.astype(int) - np.asarray(smooth()).astype(int)).mean() < 8
-
-
-def test_gray_palette_and_cmyk_look_as_they_are():
-    rgb = np.asarray(smooth()).astype(int)
-    gray = decode(encode(smooth().convert('L'), 'JPEG'))
-    assert gray.shape == (40, 48, 3) and (np.ptp(gray.astype(int), axis=2) <= 2).all()
-    assert np.abs(decode(encode(smooth().convert('P'), 'PNG')).astype(int) - rgb).mean() < 25
-    assert np.abs(decode(encode(smooth().convert('CMYK'), 'JPEG')).astype(int) - rgb).mean() < 10
-
-
-def test_sixteen_bit_gray_keeps_its_scale():
-    values = np.linspace(0, 65535, 40 * 48).astype(np.uint16).reshape(40, 48)
-    got = decode(encode(Image.fromarray(values), 'PNG'))
-    np.testing.assert_array_equal(got[..., 0], values // 257)
-
-
-def test_hidden_color_under_transparency_stays_hidden():
-    rgba = np.zeros((8, 8, 4), np.uint8)
-    rgba[..., 0] = 255  # red everywhere, but
-    rgba[:4, :, 3] = 255  # visible in the upper half only
-    got = decode(encode(Image.fromarray(rgba), 'PNG'))
-    assert (got[:4] == [255, 0, 0]).all() and (got[4:] == 255).all()
-
-
-def test_exif_rotation_is_applied():
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn clockwise to look right
-    got = decode(encode(smooth(), 'JPEG', exif=exif, quality=95)).astype(int)
-    want = np.asarray(smooth().transpose(Image.Transpose.ROTATE_270)).astype(int)
-    assert got.shape == (48, 40, 3) and np.abs(got - want).mean() < 8
-
-
-def broken_files() -> dict[str, bytes]:
-    jpeg, png = encode(smooth((256, 256)), 'JPEG'), encode(smooth(), 'PNG')
-    middle = bytearray(jpeg)
-    middle[len(jpeg) // 2 : len(jpeg) // 2 + 20] = bytes(20)
-    flipped = bytearray(png)
-    flipped[len(png) // 2] ^= 0xFF
-    return {
-        'empty': b'', 'text': b'hello', 'html': b'<html></html>', 'truncated jpeg': jpeg[: len(jpeg) // 2],
-        'truncated png': png[: len(png) // 2], 'damaged jpeg': bytes(middle), 'damaged png': bytes(flipped),
-        'header only': jpeg[:200],
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize('kind', broken_files())
-def test_broken_files_are_refused_never_silently_read(kind):
-    with pytest.raises(UnreadableImage):
-        decode(broken_files()[kind])
 
 
 def test_folder_flat_or_nested_sorted_and_labelled(tmp_path):

@@ -1,0 +1,154 @@
+"""JPEG: damage in the picture is refused, oddities in the header are not.
+
+libjpeg goes on after whatever it does not understand and only warns; of several warnings it tells the first. So a file
+that it warns about is written anew with an orderly header and decoded again: what it still warns about is damage.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import simplejpeg
+from PIL import JpegImagePlugin
+
+from eqssl.datasets.readers.raster import Raster, UnreadableImage, check_size, orientation_of
+
+_SOI, _EOI, _SOS, _APP0, _APP1 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1
+_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+_SEQUENTIAL = {0xC0, 0xC1, 0xC9}
+_ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
+_BETWEEN_SCANS = {0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)}
+_SCAN_END = re.compile(rb'\xff[\x01-\xcf\xd8-\xfe]')
+_PADDED_END = 'extraneous bytes before marker 0xd9'
+
+
+def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(marker, segment with its length) of a file; (0, bytes) are a scan's data, verbatim.
+
+    Bytes between segments that belong to none, and everything after the end, are left out. Stops where the structure
+    breaks: what is yielded then lacks the rest.
+    """
+    position, scanned = 2, False
+    while True:
+        position = data.find(b'\xff', position)
+        while position >= 0 and data[position : position + 1] == b'\xff':
+            position += 1
+        if not 0 < position < len(data):
+            return
+        marker = data[position]
+        position += 1
+        if marker == _EOI:
+            yield marker, b''
+            return
+        if marker in _ALONE or marker == 0:
+            continue
+        length = int.from_bytes(data[position : position + 2])
+        if length < 2 or position + length > len(data) or (scanned and marker not in _BETWEEN_SCANS):
+            return
+        yield marker, data[position : position + length]
+        position += length
+        if marker == _SOS:
+            scanned = True
+            end = _SCAN_END.search(data, position)
+            stop = end.start() if end else len(data)
+            yield 0, data[position:stop]
+            position = stop
+
+
+def orderly(data: bytes, unpad: bool = False) -> bytes | None:
+    """The same picture without what decoders only warn about.
+
+    Stray bytes between segments go, an unknown JFIF version becomes 1, a sequential scan's header (whose last three
+    bytes mean nothing) gets the prescribed values, and a missing end is added where every component has been scanned.
+
+    Args:
+        data: a JPEG file.
+        unpad: take zeros between the last scan and the end away.
+
+    Returns:
+        None where the file has no frame.
+    """
+    out, frame, components, scanned, complete = [b'\xff\xd8'], 0, 0, 0, False
+    for marker, body in _parts(data):
+        if marker == 0:
+            out.append(body)
+            continue
+        if marker == _EOI:
+            complete = True
+            break
+        if marker in _FRAMES:
+            frame, components = marker, body[7] if len(body) > 7 else 0
+        if marker == _APP0 and body[2:7] == b'JFIF\0' and len(body) > 7:
+            body = body[:7] + b'\x01' + body[8:]
+        if marker == _SOS and frame in _SEQUENTIAL:
+            scanned += body[2] if len(body) > 2 else 0
+            body = body[:-3] + b'\x00\x3f\x00'
+        out += [bytes([0xFF, marker]), body]
+    if not frame:
+        return None
+    if unpad:
+        rest = out[-1].rstrip(b'\0')
+        out[-1] = rest + b'\0' * rest.endswith(b'\xff')  # ff 00 stands for ff
+    return b''.join(out) + (b'\xff\xd9' if complete or scanned >= components > 0 else b'')
+
+
+def check_scan(data: bytes) -> bytes:
+    """The bytes that decode without a warning: those of the file, or of an orderly copy.
+
+    Raises:
+        UnreadableImage: the picture is damaged or cut off.
+    """
+    try:
+        _decode(data)
+        return data
+    except ValueError as error:
+        reason = error
+    for unpad in (False, True):
+        copy = orderly(data, unpad)
+        if copy is None:
+            break
+        try:
+            _decode(copy)
+            return copy
+        except ValueError as error:
+            if _PADDED_END not in str(error):
+                break
+    raise UnreadableImage(' '.join(str(reason).split())) from reason
+
+
+def _decode(data: bytes) -> np.ndarray:
+    """Strictly, ``[H, W, 3]`` RGB or ``[H, W, 4]`` of an ink picture; ValueError at any warning."""
+    height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    check_size(width, height)
+    return simplejpeg.decode_jpeg(data, colorspace='CMYK' if space in ('CMYK', 'YCCK') else 'RGB', strict=True)
+
+
+def read_jpeg(data: bytes) -> Raster:
+    """Decode; of several pictures in one file the first.
+
+    Raises:
+        UnreadableImage: damaged, cut off, or of a kind that libjpeg does not read (12 bits per sample).
+    """
+    try:
+        pixels = _decode(data)
+    except ValueError:
+        data = check_scan(data)
+        pixels = _decode(data)
+    if pixels.shape[2] == 4:  # Pillow knows whose inks are inverted
+        pixels = np.asarray(JpegImagePlugin.JpegImageFile(io.BytesIO(data)).convert('RGB'))
+    return Raster(pixels, orientation=_orientation(data))
+
+
+def _orientation(data: bytes) -> int:
+    exif = xmp = None
+    for marker, body in _parts(data):
+        if marker == _SOS:
+            break
+        if marker == _APP1 and body[2:8] == b'Exif\0\0':
+            exif = exif or body[2:]
+        elif marker == _APP1 and body[2:31] == b'http://ns.adobe.com/xap/1.0/\0':
+            xmp = xmp or body[31:]
+    return orientation_of(exif, xmp)
