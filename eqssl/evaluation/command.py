@@ -11,6 +11,7 @@ from eqssl.engine.checkpoint_store import load_strictly, read_checkpoint
 from eqssl.engine.front_door import open_front_door
 from eqssl.evaluation.evaluator import DEFAULT_TASKS, Evaluation
 from eqssl.registry import MODELS
+from eqssl.utils.config_options import Options
 from eqssl.utils.errors import UserError
 
 Results = dict[str, dict[str, float]]
@@ -39,7 +40,7 @@ def load_model(cfg: Config, checkpoint: str) -> Any:
 def evaluate_checkpoint(
     config: str,
     checkpoint: str,
-    options: dict | None = None,
+    options: Options | None = None,
     tasks: list[str] | None = None,
     branch: str | None = None,
     controls: bool = False,
@@ -49,9 +50,10 @@ def evaluate_checkpoint(
     settings = evaluation_config(cfg)
     if branch is not None:
         settings['branch'] = branch
-    model = load_model(cfg, checkpoint)
-    evaluation = Evaluation(**settings)
+    evaluation = Evaluation.from_settings(settings)
     evaluation.select(tasks)
+    evaluation.check()
+    model = load_model(cfg, checkpoint)
     results: Results = evaluation.controls(cfg.model, cfg.randomness.seed) if controls else {}
     results['trained'] = evaluation.run(model)
     return results

@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from eqssl.engine.checkpoint_store import iteration_of, list_checkpoints
 from eqssl.engine.front_door import open_front_door
-from eqssl.engine.training_process import parse_options, train_process
+from eqssl.engine.training_process import train_process
 from eqssl.evaluation.evaluator import Evaluation
 from eqssl.evaluation.summary import mean_and_spread
 from eqssl.utils.errors import UserError
@@ -45,7 +45,7 @@ class Comparison:
 
     def config(self, config: Path, seed: int) -> Config:
         """What a run is trained with."""
-        return open_front_door(str(config), parse_options(self._options(seed)))
+        return open_front_door(str(config), self._options(seed))
 
     def _options(self, seed: int) -> list[str]:
         return [*self.options, f'randomness.seed={seed}']
@@ -90,7 +90,7 @@ class Comparison:
         kind = fingerprint([cfg.model.backbone, cfg.model.get('data_preprocessor'), cfg.evaluation])
         file = self.folder / f'controls_{kind}_seed{seed}.json'
         if not file.is_file():
-            found = Evaluation(**cfg.evaluation).controls(cfg.model, seed)
+            found = Evaluation.from_settings(cfg.evaluation).controls(cfg.model, seed)
             write_json(file, {**found, 'backbone': cfg.model.backbone.type.rpartition('.')[2]})
         return kind, json.loads(file.read_text())
 

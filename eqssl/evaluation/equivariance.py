@@ -39,7 +39,7 @@ class Equivariance:
         probes: of 'ridge' (closed form) and 'mlp' (the papers').
         parts: of 'all', 'inv', 'equi', 'cls', 'small_pixels'; those that the model lacks are left out.
         hidden, epochs: of the MLP.
-        train, test: largest number of images.
+        train, test: largest number of images; a sample of all, see :class:`FeatureStore`.
         draws: of theta for every image. Few images need several: with 3400 pairs, R2 of the MLP depends on its random
             numbers by 0.05 and more.
         seed: of the draws of theta; theirs alone.
@@ -97,7 +97,7 @@ class Equivariance:
 
     def _fit(self, probe: str, x: Tensor, y: Tensor, x_test: Tensor) -> Tensor:
         if probe == 'ridge':
-            return fit_ridge(x, y, x_test)
+            return fit_ridge(x, y, x_test, draws=self.draws)
         return fit_mlp(x, y, x_test, self.hidden, self.epochs, seed=self.seed)
 
     def _pairs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from eqssl.evaluation.encoders import encoder_of, random_init
@@ -10,6 +11,14 @@ from eqssl.registry import DATASETS, EVALUATORS
 from eqssl.utils.errors import UserError, did_you_mean
 
 DEFAULT_TASKS = {'knn': {'type': 'eqssl.KNN'}, 'equivariance': {'type': 'eqssl.Equivariance'}}
+
+
+def _open(split: str, config: dict) -> Any:
+    """A source; what it refuses is told with its key."""
+    try:
+        return DATASETS.build(config)
+    except UserError as error:
+        raise UserError(f'evaluation.{split}: {error}') from error
 
 
 class Evaluation:
@@ -34,10 +43,46 @@ class Evaluation:
         branch: str = 'teacher',
         cells: int = 2,
     ) -> None:
-        self.sources = {'train': DATASETS.build(train), 'test': DATASETS.build(test)}
+        self.sources = {'train': _open('train', train), 'test': _open('test', test)}
+        self._share_classes()
         self.tasks = {name: EVALUATORS.build(task) for name, task in tasks.items()}
         self.size, self.limits, self.branch, self.cells = size, limits, branch, cells
         self._store: FeatureStore | None = None
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any]) -> Evaluation:
+        """Built from the config key ``evaluation``.
+
+        Raises:
+            UserError: a key that is missing or unknown, or what a source or task refuses.
+        """
+        parameters = inspect.signature(cls).parameters
+        for key in settings:
+            if key not in parameters:
+                raise UserError(f"config key 'evaluation.{key}' is unknown{did_you_mean(key, parameters)}")
+        for key, parameter in parameters.items():
+            if parameter.default is parameter.empty and settings.get(key) is None:
+                raise UserError(f"config key 'evaluation.{key}' is missing")
+        return cls(**settings)
+
+    def _share_classes(self) -> None:
+        """One numbering for both splits: that of the training images, by the classes' names."""
+        train, test = self.sources['train'], self.sources['test']
+        if hasattr(test, 'renumber') and getattr(train, 'classes', None):
+            try:
+                test.renumber(train.classes)
+            except UserError as error:
+                raise UserError(f'evaluation.test: {error}') from error
+
+    def check(self) -> None:
+        """Whether the data have what the tasks need, before anything is trained or extracted.
+
+        Raises:
+            UserError: names the task.
+        """
+        for task in self.tasks.values():
+            if hasattr(task, 'check'):
+                task.check(self.sources)
 
     def select(self, names: list[str] | None) -> None:
         """Keep some of the tasks."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from PIL import Image
 from torch import Tensor
 
 from eqssl.datasets.image_reader import UnreadableImage
+from eqssl.datasets.sources import content_key
+from eqssl.evaluation.regression import require_finite
+from eqssl.utils.errors import UserError
 
 Encoder = Callable[[Tensor], dict[str, Tensor]]
 Images = tuple[Tensor, Tensor, Tensor | None]
@@ -42,8 +47,30 @@ def grid_pool(tokens: Tensor, cells: int) -> Tensor:
     return F.adaptive_avg_pool2d(maps, min(cells, side)).flatten(1)
 
 
+def _chosen(source: Any, limit: int | None) -> list[int]:
+    """Indices of at most ``limit`` images: those with the smallest keys, or spread evenly without keys."""
+    count = len(source)
+    if limit is None or limit >= count:
+        return list(range(count))
+    if not hasattr(source, 'key'):
+        return np.linspace(0, count - 1, limit).astype(int).tolist()
+    keys = np.array([source.key(index) for index in range(count)], dtype=np.uint64)
+    return np.sort(np.argsort(keys, kind='stable')[:limit]).tolist()
+
+
+def in_own_order(images: Tensor, labels: Tensor, latents: Tensor | None) -> Images:
+    """Images sorted by a hash of their content (with label and latents), for a result that no order changes."""
+    parts = [images.numpy(), labels.numpy()] + ([] if latents is None else [latents.numpy()])
+    keys = [content_key(*(part[i].tobytes() for part in parts)) for i in range(len(images))]
+    order = torch.from_numpy(np.argsort(np.array(keys, dtype=np.uint64), kind='stable'))
+    return images[order], labels[order], None if latents is None else latents[order]
+
+
 class FeatureStore:
     """Images in [0, 1] and features of the two splits, computed once.
+
+    The images stand in an order of their own, by a hash of their content: every result is the same for any order of the
+    data set, and the first n of them are a sample of all classes.
 
     Parts: 'cls' (class token), 'all' (class token and patch tokens pooled to a grid), 'inv', 'equi' (pooled to a grid)
     where the model has a neck, 'pixels' for raw pixels and 'small_pixels' for pixels averaged to 16 x 16 (probes).
@@ -52,7 +79,7 @@ class FeatureStore:
         encoder: images ``[n, 3, S, S]`` in [0, 1] to a dict of features (see ``SSLPretrainer.predict``).
         sources: split ('train', 'test') -> source.
         size: image side.
-        limits: split -> largest number of images (spread evenly over the source).
+        limits: split -> largest number of images; which ones follows from themselves, not from where they stand.
         cells: grid of pooled patch tokens: 1 is their mean, 2 keeps four quarters (small shifts vanish in a mean).
         batch_size: of extraction.
     """
@@ -69,27 +96,36 @@ class FeatureStore:
     ) -> None:
         self.encoder, self.size, self.cells, self.batch_size = encoder, size, cells, batch_size
         limits = limits or {}
-        self.data = images or {s: self._read(source, limits.get(s)) for s, source in sources.items()}
+        given = images or {s: self._read(s, source, limits.get(s)) for s, source in sources.items()}
+        self.data = {split: in_own_order(*data) for split, data in given.items()}
         self._cache: dict[str, dict[str, Tensor]] = {}
 
-    def _read(self, source: Any, limit: int | None) -> Images:
+    def _read(self, split: str, source: Any, limit: int | None) -> Images:
         """Images ``[n, 3, S, S]`` in [0, 1], labels ``[n]``, latents ``[n, L]`` or None; unreadable ones left out."""
-        count = len(source) if limit is None else min(limit, len(source))
-        images, labels, kept = [], [], []
-        for index in np.linspace(0, len(source) - 1, count).astype(int):
+        images, labels, kept, unreadable = [], [], [], []
+        for index in _chosen(source, limit):
             try:
-                images.append(eval_image(source.load(int(index)), self.size))
-            except UnreadableImage:
+                images.append(eval_image(source.load(index), self.size))
+            except UnreadableImage as error:
+                unreadable.append(f'{source.name(index)} ({error})')
                 continue
-            labels.append(source.label(int(index)))
-            kept.append(int(index))
+            labels.append(source.label(index))
+            kept.append(index)
+        if not images:
+            raise UserError(f'evaluation.{split}: no image can be read; the first is {unreadable[0]}')
+        if unreadable:
+            print_log(
+                f'evaluation.{split}: {len(unreadable)} unreadable images left out, first {unreadable[0]}', 'current'
+            )
         latents = getattr(source, 'latents', None)
-        stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
-        return stacked, torch.tensor(labels), None if latents is None else torch.from_numpy(latents[kept])
+        stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+        return stacked.float() / 255, torch.tensor(labels), None if latents is None else torch.from_numpy(latents[kept])
 
     def with_encoder(self, encoder: Encoder) -> FeatureStore:
         """A store of another network over the same images."""
-        return FeatureStore(encoder, {}, self.size, None, self.cells, self.batch_size, images=self.data)
+        other = copy.copy(self)
+        other.encoder, other._cache = encoder, {}
+        return other
 
     def images(self, split: str) -> Tensor:
         """``[n, 3, S, S]`` in [0, 1]."""
@@ -138,4 +174,7 @@ class FeatureStore:
                 pooled['equi'] = grid_pool(raw['equi'], self.cells)
             for name, value in pooled.items():
                 batches.setdefault(name, []).append(value.float().cpu())
-        return {name: torch.cat(values) for name, values in batches.items()}
+        features = {name: torch.cat(values) for name, values in batches.items()}
+        for name, values in features.items():
+            require_finite(f"evaluation: features '{name}'", values)
+        return features

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from eqssl.evaluation.feature_store import FeatureStore
+from eqssl.evaluation.regression import require_finite
 from eqssl.registry import EVALUATORS
 from eqssl.utils.errors import UserError
+
+NO_LABELS = (
+    "evaluation task knn needs labels: set with_label=True in evaluation.train and evaluation.test, or leave 'knn' out"
+)
+
+
+def _directions(x: Tensor) -> Tensor:
+    """Rows of length 1, float32, however small or large the features are."""
+    x = x.float()
+    return F.normalize(x / x.abs().amax(1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny), dim=1)
 
 
 def knn_predict(
@@ -26,8 +39,12 @@ def knn_predict(
 
     Returns:
         ``[m]`` classes.
+
+    Raises:
+        UserError: non-finite features.
     """
-    train, queries = F.normalize(train.float(), dim=1), F.normalize(queries.float(), dim=1)
+    require_finite('kNN', train, queries)
+    train, queries = _directions(train), _directions(queries)
     classes = int(labels.max()) + 1
     votes_of = F.one_hot(labels, classes).float()
     result = []
@@ -58,10 +75,15 @@ class KNN:
         """The same task on another part."""
         return KNN(self.k, self.temperature, part)
 
+    def check(self, sources: dict[str, Any]) -> None:
+        """Both splits have labels, as far as their first images tell."""
+        if any(source.label(0) < 0 for source in sources.values()):
+            raise UserError(NO_LABELS)
+
     def __call__(self, store: FeatureStore) -> dict[str, float]:
         """``{'knn_top1': share in [0, 1]}``."""
-        if int(store.labels('train').min()) < 0:
-            raise UserError("evaluation task knn needs labels; evaluate on labelled data or leave 'knn' out of --tasks")
+        if any(int(store.labels(split).min()) < 0 for split in ('train', 'test')):
+            raise UserError(NO_LABELS)
         train, test = store.features('train', self.part), store.features('test', self.part)
         found = knn_predict(train, store.labels('train'), test, self.k, self.temperature)
         return {'knn_top1': float((found == store.labels('test')).float().mean())}

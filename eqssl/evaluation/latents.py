@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.regression import fit_ridge, r2_mean, standardize
 from eqssl.registry import EVALUATORS
 from eqssl.utils.errors import UserError
+
+NO_LATENTS = "evaluation task latents needs data with latents (an array '<split>_latents')"
 
 
 @EVALUATORS.register_module()
@@ -35,10 +38,15 @@ class LatentRegression:
         other.part = part
         return other
 
+    def check(self, sources: dict[str, Any]) -> None:
+        """Both splits have latents."""
+        if any(getattr(source, 'latents', None) is None for source in sources.values()):
+            raise UserError(NO_LATENTS)
+
     def _targets(self, store: FeatureStore, split: str, group: dict) -> Tensor:
         latents = store.latents(split)
         if latents is None:
-            raise UserError("evaluation task latents needs data with latents (an array '<split>_latents')")
+            raise UserError(NO_LATENTS)
         values = latents[:, group['columns']]
         if not group.get('circular', False):
             return values

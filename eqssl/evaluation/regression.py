@@ -6,6 +6,34 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from eqssl.utils.errors import UserError
+
+
+def require_finite(what: str, *features: Tensor) -> None:
+    """Refuse features that are not finite.
+
+    Raises:
+        UserError: names them.
+    """
+    for x in features:
+        bad = ~torch.isfinite(x)
+        if bool(bad.any()):
+            rows = int(bad.flatten(1).any(1).sum()) if x.ndim > 1 else int(bad.sum())
+            raise UserError(
+                f'{what}: {rows} of {len(x)} samples have non-finite features; the network has diverged, or its '
+                'precision is too low'
+            )
+
+
+def _explained(rss: Tensor, target: Tensor, tss: Tensor) -> Tensor:
+    """1 - RSS / TSS; for a constant target 1 where it was met to six digits, else 0 (scikit-learn: 1 or 0)."""
+    low, high = target.amin(0), target.amax(0)
+    if rss.ndim == 0:
+        low, high = target.min(), target.max()
+    constant = low == high
+    met = rss <= target.numel() / rss.numel() * (1e-6 * high.abs()).square()
+    return torch.where(constant, met.double(), 1 - rss / torch.where(constant, torch.ones_like(tss), tss))
+
 
 def r2_global(prediction: Tensor, target: Tensor) -> float:
     """1 - RSS / TSS with ONE scalar mean over samples and dimensions (SIE's code).
@@ -16,7 +44,8 @@ def r2_global(prediction: Tensor, target: Tensor) -> float:
         prediction, target: ``[n, P]``.
     """
     prediction, target = prediction.double(), target.double()
-    return float(1 - (target - prediction).square().sum() / (target - target.mean()).square().sum())
+    rss, tss = (target - prediction).square().sum(), (target - target.mean()).square().sum()
+    return float(_explained(rss, target, tss))
 
 
 def r2_mean(prediction: Tensor, target: Tensor) -> float:
@@ -25,57 +54,97 @@ def r2_mean(prediction: Tensor, target: Tensor) -> float:
 
 
 def r2_per_dim(prediction: Tensor, target: Tensor) -> Tensor:
-    """R2 of every dimension, ``[P]`` float64."""
+    """R2 of every dimension, ``[P]`` float64; a constant dimension has 1 where it was met, else 0."""
     prediction, target = prediction.double(), target.double()
     rss = (target - prediction).square().sum(0)
-    return 1 - rss / (target - target.mean(0)).square().sum(0)
+    return _explained(rss, target, (target - target.mean(0)).square().sum(0))
 
 
 def standardize(train: Tensor, *others: Tensor) -> list[Tensor]:
-    """Zero mean, unit variance by the training features; constant features become 0."""
-    mean, std = train.mean(0), train.std(0, correction=0)
-    scale = torch.where(std > 1e-6, 1 / std.clamp(min=1e-6), torch.zeros_like(std))
-    return [(x - mean) * scale for x in (train, *others)]
+    """Zero mean, unit variance by the training features, whatever their scale.
+
+    A feature that varies by no more than rounding does (against its own size) becomes 0. Values of the others that lie
+    outside the training range by more than its width are pulled back to there: a feature that hardly varies in training
+    would otherwise be multiplied by a huge number and decide alone.
+
+    Args:
+        train: ``[n, D]``.
+        others: ``[m, D]`` each.
+
+    Raises:
+        UserError: non-finite features.
+    """
+    require_finite('features', train, *others)
+    precise = train.double()
+    mean, std = precise.mean(0), precise.std(0, correction=0)
+    size = precise.abs().amax(0)
+    rounding = 8 * torch.finfo(train.dtype).eps * size
+    varies = std > rounding
+    scale = torch.where(varies, 1 / torch.where(varies, std, torch.ones_like(std)), torch.zeros_like(std))
+    low, high = precise.amin(0), precise.amax(0)
+    width = high - low
+    scaled = [(precise - mean) * scale]
+    scaled += [(x.double().clamp(low - width, high + width) - mean) * scale for x in others]
+    return [x.to(train.dtype) for x in scaled]
 
 
 def fit_ridge(
-    x: Tensor, y: Tensor, x_test: Tensor, penalties: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    x: Tensor,
+    y: Tensor,
+    x_test: Tensor,
+    penalties: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0),
+    draws: int = 1,
 ) -> Tensor:
-    """Closed-form ridge regression; the penalty is chosen on the last fifth of the training samples.
+    """Closed-form ridge regression; the penalty is the one with the least leave-one-out error on the training samples.
 
-    One eigendecomposition serves all penalties: w = V (S + n a I)^-1 V^T X^T y, in float64.
+    Neither depends on the order of the samples. One eigendecomposition serves all penalties, w = V (S + n a I)^-1 V^T
+    X^T y, and the error without refitting (Allen's PRESS): what a model without the samples g would miss of them is
+    (I - H_gg)^-1 (y_g - y^_g), H the hat matrix. In float64.
 
     Args:
-        x: ``[n, D]`` standardized features.
-        y: ``[n, P]`` targets.
+        x: ``[draws * n, D]`` standardized features.
+        y: ``[draws * n, P]`` targets.
         x_test: ``[m, D]``.
         penalties: a, per sample.
+        draws: rows i, n + i, 2 n + i, ... belong to one image and are left out together.
 
     Returns:
         ``[m, P]`` predictions.
+
+    Raises:
+        UserError: non-finite features or targets.
     """
+    require_finite('ridge regression', x, y, x_test)
     x, y, x_test = x.double(), y.double(), x_test.double()
-    cut = max(1, int(0.8 * len(x)))
-    best, best_error = penalties[0], float('inf')
-    if cut < len(x):
-        for penalty, weight, offset in _solve(x[:cut], y[:cut], penalties):
-            error = float((x[cut:] @ weight + offset - y[cut:]).square().mean())
-            if error < best_error:
-                best, best_error = penalty, error
-    _, weight, offset = _solve(x, y, (best,))[0]
-    return x_test @ weight + offset
-
-
-def _solve(x: Tensor, y: Tensor, penalties: tuple[float, ...]) -> list[tuple[float, Tensor, Tensor]]:
-    mean, offset = x.mean(0), y.mean(0)
-    centered = x - mean
-    values, vectors = torch.linalg.eigh(centered.T @ centered)
-    projected = vectors.T @ (centered.T @ (y - offset))
-    solutions = []
+    mean, offset, count = x.mean(0), y.mean(0), len(x)
+    values, vectors = torch.linalg.eigh((x - mean).T @ (x - mean))
+    rotated = (x - mean) @ vectors  # [N, D]
+    projected = rotated.T @ (y - offset)
+    best, best_error = torch.zeros_like(projected), float('inf')
     for penalty in penalties:
-        weight = vectors @ (projected / (values.clamp(min=0) + penalty * len(x))[:, None])
-        solutions.append((penalty, weight, offset - mean @ weight))
-    return solutions
+        shrunk = 1 / (values.clamp(min=0) + penalty * count)
+        error = float(_left_out(rotated, shrunk, y - offset, projected, draws).square().mean())
+        if error < best_error:
+            best, best_error = shrunk[:, None] * projected, error
+    return (x_test - mean) @ (vectors @ best) + offset
+
+
+def _left_out(rotated: Tensor, shrunk: Tensor, y: Tensor, projected: Tensor, draws: int) -> Tensor:
+    """Residuals ``[n, draws, P]`` of samples that the model did not see, see :func:`fit_ridge`."""
+    count = len(rotated)
+
+    draws = draws if count > draws else 1
+
+    def by_image(rows: Tensor) -> Tensor:
+        return rows.unflatten(0, (draws, count // draws)).transpose(0, 1)
+
+    residual = by_image(y - rotated @ (shrunk[:, None] * projected))
+    own = by_image(rotated)
+    hat = torch.einsum('nad,d,nbd->nab', own, shrunk, own) + 1 / count
+    unseen = torch.eye(draws, dtype=hat.dtype, device=hat.device) - hat
+    if draws == 1:
+        return residual / unseen.clamp(min=1e-12)
+    return torch.linalg.solve(unseen, residual)
 
 
 def fit_mlp(
@@ -92,6 +161,7 @@ def fit_mlp(
 
     Args and result as :func:`fit_ridge`; the generator is its own, so that training's random state is untouched.
     """
+    require_finite('MLP probe', x, y, x_test)
     device = x.device
     generator = torch.Generator().manual_seed(seed)
     widths = [x.shape[1], hidden, hidden, y.shape[1]]
