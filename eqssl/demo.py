@@ -13,7 +13,7 @@ from PIL import Image
 
 from eqssl.engine.checkpoint_store import list_checkpoints
 from eqssl.engine.front_door import open_front_door
-from eqssl.engine.training_process import parse_options, train_process
+from eqssl.engine.training_process import train_process
 from eqssl.evaluation import Evaluation
 from eqssl.evaluation.command import load_model
 from eqssl.registry import DATASETS
@@ -33,11 +33,11 @@ def config_path(name: str, data: str) -> Path:
     return ROOT / 'configs' / 'demo' / f'{name}_{data}.py'
 
 
-def evaluate(config: Path, checkpoint: Path, seed: int, options: dict[str, Any], controls: bool) -> Results:
+def evaluate(config: Path, checkpoint: Path, seed: int, options: list[str], controls: bool) -> Results:
     """The trained model and, on request, raw pixels and random initialization."""
-    cfg = open_front_door(str(config), {'randomness.seed': seed, **options})
+    cfg = open_front_door(str(config), [f'randomness.seed={seed}', *options])
     model = load_model(cfg, str(checkpoint))
-    evaluation = Evaluation(**cfg.evaluation)
+    evaluation = Evaluation.from_settings(cfg.evaluation)
     results: Results = evaluation.controls(cfg.model, seed) if controls else {}
     results['trained'] = evaluation.run(model)
     return results
@@ -95,7 +95,7 @@ def draw_views(report: Report, cfg: Any, model: Any, columns: int = 8) -> np.nda
     return with_captions(captions, pictures)
 
 
-def write_report(work_dir: Path, config: Path, rows: list[dict], options: dict[str, Any], seconds: float) -> Path:
+def write_report(work_dir: Path, config: Path, rows: list[dict], options: list[str], seconds: float) -> Path:
     """``report.html`` in the work dir."""
     cfg = open_front_door(str(config), options)
     model = load_model(cfg, str(list_checkpoints(work_dir)[-1]))
@@ -118,15 +118,14 @@ def run(data: str, seed: int, train_base: bool, store: bool, options: list[str])
     config, work_dir = config_path('ibot_recon', data), Path('work_dirs') / f'demo_{data}_seed{seed}'
     print(f'== training iBOT + intermediate reconstruction on {data} ({config.name})', flush=True)
     checkpoint = train_process(config, work_dir, [f'randomness.seed={seed}', *options])
-    merged = parse_options(options)
     print('== evaluating beside raw pixels and random initialization', flush=True)
-    results = evaluate(config, checkpoint, seed, merged, controls=True)
+    results = evaluate(config, checkpoint, seed, options, controls=True)
     base = None if train_base else stored_base(data, seed)
     if base is None:
         base_config, base_dir = config_path('ibot', data), Path('work_dirs') / f'demo_{data}_seed{seed}_base'
         print(f'== training iBOT alone for the same steps ({base_config.name})', flush=True)
         checkpoint = train_process(base_config, base_dir, [f'randomness.seed={seed}', *options])
-        base = evaluate(base_config, checkpoint, seed, merged, False)['trained']
+        base = evaluate(base_config, checkpoint, seed, options, False)['trained']
         if store:
             store_base(data, seed, base)
         label = 'iBOT alone'
@@ -137,6 +136,6 @@ def run(data: str, seed: int, train_base: bool, store: bool, options: list[str])
     rows = table_rows(results)
     write_json(work_dir / 'results.json', results)
     print(format_table(rows), flush=True)
-    report = write_report(work_dir, config, rows, merged, time.time() - start)
+    report = write_report(work_dir, config, rows, options, time.time() - start)
     print(f'took {time.time() - start:.0f} s; report: {report.resolve()}', flush=True)
     return report

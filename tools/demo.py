@@ -15,13 +15,15 @@ from eqssl.utils.errors import run_cli
 
 def main() -> int:
     """Run it."""
+    from eqssl.utils.flags import add_cfg_options, path_text
+
     parser = argparse.ArgumentParser(description='Pre-train, evaluate and report in a few minutes.')
     parser.add_argument('--data', choices=['objects', 'cifar10'], default='objects')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--train-base', action='store_true', help='train iBOT alone instead of its stored result')
     parser.add_argument('--store-base', action='store_true', help='store the result of iBOT alone (maintainers)')
-    parser.add_argument('--cfg-options', nargs='+', default=[], help='passed on to tools/train.py')
-    parser.add_argument('--json', metavar='FILE', help='write the table as JSON')
+    add_cfg_options(parser)
+    parser.add_argument('--json', type=path_text, metavar='FILE', help='write the table as JSON')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
     warnings.filterwarnings('ignore')

@@ -15,11 +15,13 @@ from eqssl.utils.errors import run_cli
 def main() -> int:
     """Write, read back, compare."""
     formats = ('backbone', 'timm', 'torchvision', 'hf', 'onnx', 'safetensors')
+    from eqssl.utils.flags import path, path_text
+
     parser = argparse.ArgumentParser(description='Export the backbone of a checkpoint.')
-    parser.add_argument('checkpoint', help='of tools/train.py')
+    parser.add_argument('checkpoint', type=path_text, help='of tools/train.py')
     parser.add_argument('--to', choices=formats, required=True)
     parser.add_argument('--branch', choices=['teacher', 'student'], help='default: the teacher where there is one')
-    parser.add_argument('--out', type=Path, default=Path('exports'))
+    parser.add_argument('--out', type=path, default=Path('exports'))
     parser.add_argument('--name', help="first part of the file's name; default the checkpoint's folder")
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()

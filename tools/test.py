@@ -17,11 +17,11 @@ from eqssl.utils.errors import UserError, run_cli
 
 def parse_args() -> argparse.Namespace:
     """The common flags, and those of a test."""
-    from eqssl.utils.flags import run_parser
+    from eqssl.utils.flags import path_text, run_parser
 
     parser = run_parser('Test a fine-tuned model.', 'the downstream config that it was trained with')
-    parser.add_argument('checkpoint', help='of the fine-tuning (the whole model)')
-    parser.add_argument('--json', metavar='FILE', help='write the metrics there')
+    parser.add_argument('checkpoint', type=path_text, help='of the fine-tuning (the whole model)')
+    parser.add_argument('--json', type=path_text, metavar='FILE', help='write the metrics there')
     return parser.parse_args()
 
 
@@ -29,8 +29,9 @@ def main() -> None:
     """Test and print."""
     args = parse_args()
     from eqssl.downstream.launch import evaluate_downstream
-    from eqssl.engine.front_door import check_work_dir, read_config
+    from eqssl.engine.front_door import read_config
     from eqssl.engine.launch import is_downstream
+    from eqssl.engine.work_dir import check_work_dir
     from eqssl.utils import dist
     from eqssl.utils.tables import write_json
 

@@ -13,11 +13,11 @@ from eqssl.utils.errors import run_cli
 
 def parse_args() -> argparse.Namespace:
     """The common flags, and those of training."""
-    from eqssl.utils.flags import run_parser
+    from eqssl.utils.flags import path_text, run_parser
 
     parser = run_parser('Pre-train a model, or fine-tune one.')
     parser.add_argument(
-        '--resume', nargs='?', const='auto', metavar='FILE',
+        '--resume', nargs='?', const='auto', type=path_text, metavar='FILE',
         help='continue: from the newest valid checkpoint of the work dir, or from FILE',
     )  # fmt: skip
     parser.add_argument('--amp', action='store_true', help='train in 16 bits: bfloat16 (float16 in mmdet)')

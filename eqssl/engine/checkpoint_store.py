@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -69,12 +70,17 @@ def _write_durably(path: Path, write: Callable[[Any], None]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if not isinstance(error, (OSError, RuntimeError)):  # torch's writer raises a RuntimeError at a full disk
+            raise
+        reason = getattr(error, 'strerror', None) or 'not all of it could be written'
+        name = path.with_name(path.name.removesuffix('.new'))
         free = shutil.disk_usage(path.parent).free >> 20
         raise UserError(
-            f"cannot write '{path}' ({error.strerror}, {free} MiB free); earlier checkpoints are untouched: make room "
-            'and start again with --resume'
+            f"cannot write '{name}' ({reason}, {free} MiB free); earlier checkpoints are untouched: make room and "
+            'start again with --resume'
         ) from error
     _sync_folder(path.parent)
 
@@ -97,17 +103,35 @@ def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
     """
     staged = path.with_name(path.name + '.new')
     _write_durably(staged, lambda file: torch.save(checkpoint, file))
-    digest = file_hash(staged)
-    _write_durably(hash_file_of(path), lambda file: file.write(f'{digest}  {path.name}\n'.encode()))
-    os.replace(staged, path)
+    try:
+        digest = file_hash(staged)
+        _write_durably(hash_file_of(path), lambda file: file.write(f'{digest}  {path.name}\n'.encode()))
+        os.replace(staged, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            staged.unlink(missing_ok=True)
+        raise
     _sync_folder(path.parent)
 
 
+def _damaged_member(path: Path) -> str | None:
+    """The first part of an archive whose own checksum does not fit; None: all fit."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, NotImplementedError):
+        return 'its end'
+
+
 def verify(path: Path) -> str | None:
-    """What is wrong with a checkpoint of this project, or None."""
+    """What is wrong with a checkpoint of this project, or None.
+
+    A file that was copied without its ``.sha256`` is judged by the checksums of the archive that torch writes.
+    """
     side = hash_file_of(path)
     if not side.is_file():
-        return 'its .sha256 file is missing'
+        damaged = _damaged_member(path)
+        return None if damaged is None else f'it has no .sha256 file, and is damaged or half-written ({damaged})'
     if side.read_text().split()[:1] != [file_hash(path)]:
         return 'its content does not match its .sha256 file (damaged or half-written)'
     return None
@@ -140,9 +164,16 @@ def newest_valid(
     return None
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest ``keep`` checkpoints (and leftovers of interrupted writes); only after a good write."""
-    for path in list_checkpoints(folder)[:-keep]:
+def prune(folder: Path, keep: int, newest: int | None = None) -> None:
+    """Remove all but the newest ``keep`` checkpoints (and leftovers of interrupted writes); only after a good write.
+
+    Args:
+        folder: the work dir.
+        keep: how many.
+        newest: iteration of the one just written; later ones (damaged, passed over by a resume) do not count.
+    """
+    counted = [p for p in list_checkpoints(folder) if newest is None or iteration_of(p) <= newest]
+    for path in counted[:-keep]:
         path.unlink(missing_ok=True)
         hash_file_of(path).unlink(missing_ok=True)
     orphans = [side for side in folder.glob('iter_*.pth.sha256') if not side.with_suffix('').exists()]

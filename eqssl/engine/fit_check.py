@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from mmengine.logging import print_log
 
+from eqssl.datasets.depth import depth_note
 from eqssl.models.heads import Batch
 from eqssl.models.layers import has_batch_norm, is_synchronized
 from eqssl.utils.errors import UserError
@@ -37,6 +38,9 @@ def check_fit(model: Any, dataset: Any, batch_size: int, ranks: int, accumulate:
     own = {group for _, task in model.auxiliary.items() for group in task.groups}
     views = {name: len(specs) for name, specs in dataset.views.groups.items() if name not in own}
     model.head.check_data(Batch(views, _classes(dataset.source), len(dataset), batch_size, ranks, accumulate))
+    note = depth_note(dataset.source)
+    if note is not None:
+        print_log(f'train_dataloader.dataset.source: {note}', 'current')
     together = is_synchronized(model)
     if has_batch_norm(model) and (batch_size * ranks if together else batch_size) < 2:
         raise UserError(

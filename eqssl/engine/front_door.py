@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import importlib
 import io
 import os
@@ -17,16 +16,20 @@ from mmengine.registry import init_default_scope
 from eqssl.datasets.fetch import CIFAR10, CIFAR100, fetch_cifar
 from eqssl.datasets.multicrop import ViewSpec
 from eqssl.utils.config_check import DOWNSTREAM_KEYS, RUNNER_KEYS, check_keys, refuse_repeated_keys
-from eqssl.utils.config_tree import dicts
+from eqssl.utils.config_options import Options, expand_home, parse_options
+from eqssl.utils.config_tree import dicts, placed_dicts
 from eqssl.utils.env import LIBRARIES
 from eqssl.utils.errors import UserError, did_you_mean
-from eqssl.utils.meta import without_memory
 
 
-def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
+def read_config(path: str, options: Options | None = None) -> Config:
     """A config file with command-line options merged in.
 
     Only ``.py`` files are read; a config is code, like any script.
+
+    Args:
+        path: the file.
+        options: ``key=value`` strings as typed, or a dict of values.
 
     Raises:
         UserError: no such file, an error inside it, or an option that does not fit.
@@ -46,13 +49,15 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
     except Exception as error:  # whatever a config file raises is the config's fault
         raise UserError(f"config '{path}' cannot be read: {type(error).__name__}: {error}") from error
     known = RUNNER_KEYS | DOWNSTREAM_KEYS | set(cfg)
-    for key in options or {}:
+    values = parse_options(options or {}, cfg)
+    for key in values:
         if key.split('.')[0] not in known:
             raise UserError(f"config key '{key}' is unknown{did_you_mean(key.split('.')[0], known)}")
     try:
-        cfg.merge_from_dict(options or {})
+        cfg.merge_from_dict(values)
     except (KeyError, TypeError, AssertionError, IndexError, ValueError) as error:
         raise UserError(f'--cfg-options does not fit the config: {error}') from error
+    expand_home(cfg)
     return cfg
 
 
@@ -112,11 +117,42 @@ def complete(cfg: Config) -> None:
     cfg.setdefault('model_wrapper_cfg', {**distributed_wrapper(), 'gradient_as_bucket_view': True})
 
 
+def complete_beginning(cfg: Config) -> None:
+    """Weights to begin from: top-level ``checkpoint`` into the backbone's initializer.
+
+    Raises:
+        UserError: mmengine's ``Pretrained``, or an initializer that is not the backbone's.
+    """
+    backbone = cfg.model.get('backbone')
+    if cfg.get('checkpoint') is not None and isinstance(backbone, dict):
+        init = backbone.get('init_cfg')
+        if not isinstance(init, dict) or init.get('type') != 'eqssl.PretrainedBackbone':
+            backbone['init_cfg'] = {'type': 'eqssl.PretrainedBackbone'}
+        backbone['init_cfg']['checkpoint'] = cfg.checkpoint
+    for place, node in placed_dicts(cfg.model, 'model'):
+        kind = str(node.get('type', '')).rpartition('.')[2]
+        if kind == 'Pretrained':
+            raise UserError(
+                f"{place}: mmengine's Pretrained takes what fits and leaves the rest random; begin with --cfg-options "
+                "checkpoint=FILE, or model.backbone.init_cfg=dict(type='eqssl.PretrainedBackbone', checkpoint=FILE)"
+            )
+        if kind == 'PretrainedBackbone' and place != 'model.backbone.init_cfg':
+            raise UserError(
+                f'{place}: PretrainedBackbone initializes model.backbone; move it to model.backbone.init_cfg'
+            )
+
+
+def _patch_size(backbone: dict) -> int | None:
+    """Patches that crops are cut into without a rest; None where that is the backbone's own affair."""
+    return backbone.get('patch_size', 16) if backbone.get('type') == 'eqssl.VisionTransformer' else None
+
+
 def fit_views_to_model(cfg: Config) -> None:
     """Keys of data and model that must agree; those that are left out follow from the others.
 
     Raises:
-        UserError: a blur larger than the preprocessor's kernel, or a mask grid that is not the backbone's.
+        UserError: a blur larger than the preprocessor's kernel, crops that are no whole number of patches, or a mask
+            grid that is not the backbone's.
     """
     dataset, backbone = cfg.train_dataloader.dataset, cfg.model.backbone
     specs = [ViewSpec(**view) for view in dataset.get('views', {}).get('views', [])]
@@ -129,53 +165,30 @@ def fit_views_to_model(cfg: Config) -> None:
             f'model.data_preprocessor.max_sigma={preprocessor["max_sigma"]} is less than the largest blur_sigma of the '
             f'views, {largest}; leave it out'
         )
-    mask, patch = dataset.get('mask'), backbone.get('patch_size')
-    if mask is None or patch is None:
+    patch = _patch_size(backbone)
+    if patch is None:
         return
-    size = next((s.size for s in specs if s.group == dataset.get('mask_group', 'global')), None)
-    if size is not None and mask.setdefault('grid', size // patch) != size // patch:
+    places = {f'train_dataloader.dataset.views.views[{i}].size': spec.size for i, spec in enumerate(specs)}
+    if (cfg.get('evaluation') or {}).get('size') is not None:
+        places['evaluation.size'] = cfg.evaluation.size
+    for place, size in places.items():
+        if size % patch:
+            raise UserError(
+                f'{place}={size} is no multiple of model.backbone.patch_size={patch}; set it to '
+                f'{max(1, round(size / patch)) * patch}'
+            )
+    mask = dataset.get('mask')
+    if mask is None:
+        return
+    masked = next((s.size for s in specs if s.group == dataset.get('mask_group', 'global')), None)
+    if masked is not None and mask.setdefault('grid', masked // patch) != masked // patch:
         raise UserError(
-            f'train_dataloader.dataset.mask.grid={mask.get("grid")}, but crops of {size} px have {size // patch} '
-            f'patches of {patch} px a side; set it to {size // patch}'
+            f'train_dataloader.dataset.mask.grid={mask.get("grid")}, but crops of {masked} px have {masked // patch} '
+            f'patches of {patch} px a side; set it to {masked // patch}'
         )
 
 
-def check_work_dir(path: str) -> None:
-    """Create the work dir and write to it once, before hours of training end in a failed save."""
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        probe = Path(path) / f'.writable.{os.getpid()}'
-        probe.write_text('')
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"work dir '{path}' is not writable ({error.strerror}); choose one with --work-dir") from error
-
-
-def check_training(cfg: Config, ranks: int) -> int:
-    """Build the model (without memory) and open the data, so that what does not fit is found before the launch.
-
-    Returns:
-        the number of images.
-    """
-    from eqssl.engine.fit_check import check_fit
-    from eqssl.models.layers import synchronize
-    from eqssl.registry import DATASETS, MODELS
-
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    batch = cfg.train_dataloader.get('batch_size', 1)
-    if batch < 1:
-        raise UserError(f'train_dataloader.batch_size={batch} must be at least 1')
-    if len(dataset) < ranks:
-        raise UserError(f'{ranks} ranks, but data_root holds {len(dataset)} images; start at most {len(dataset)} ranks')
-    with without_memory():
-        model = MODELS.build(copy.deepcopy(cfg.model))
-        if cfg.get('sync_bn') and ranks > 1:
-            synchronize(model)
-    check_fit(model, dataset, batch, ranks, cfg.optim_wrapper.get('accumulative_counts', 1))
-    return len(dataset)
-
-
-def open_front_door(path: str, options: dict[str, Any] | None = None) -> Config:
+def open_front_door(path: str, options: Options | None = None) -> Config:
     """Read, check and complete a pre-training config; the only way in for every tool."""
     return prepare(read_config(path, options))
 
@@ -188,11 +201,13 @@ def prepare(cfg: Config) -> Config:
         importlib.import_module('mmpretrain.datasets')
     import eqssl.augment
     import eqssl.datasets
+    import eqssl.downstream.pretrained
     import eqssl.engine
     import eqssl.evaluation
     import eqssl.models  # noqa: F401  (fills the registries)
 
     check_keys(cfg._cfg_dict)
     complete(cfg)
+    complete_beginning(cfg)
     fit_views_to_model(cfg)
     return cfg

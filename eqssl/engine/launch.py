@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from eqssl.engine.front_door import check_training, check_work_dir, launch_timeout, prepare, read_config
+from eqssl.engine.front_door import launch_timeout, prepare, read_config
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
+from eqssl.engine.training_check import check_backends, check_training
+from eqssl.engine.work_dir import check_work_dir, claimed, refuse_used
 from eqssl.registry import RUNNERS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
@@ -46,6 +48,8 @@ def apply_flags(cfg: Config, args: Any) -> None:
 
 def is_downstream(cfg: Config) -> bool:
     """Whether a config fine-tunes in mmpretrain, mmseg or mmdet."""
+    if (cfg.get('model') or {}).get('type') == 'eqssl.SSLPretrainer':
+        return False
     return 'checkpoint' in cfg or cfg.get('default_scope') in ('mmseg', 'mmdet')
 
 
@@ -59,6 +63,7 @@ def run_training(args: Any) -> int:
     if not is_downstream(cfg):
         prepare(cfg)
     apply_flags(cfg, args)
+    check_backends(cfg)
     check_work_dir(cfg.work_dir)
     if is_downstream(cfg):
         from eqssl.downstream.launch import run_downstream
@@ -67,11 +72,14 @@ def run_training(args: Any) -> int:
         dist.leave()
         return 0
     if args.check is not None:
+        if not cfg.resume:
+            refuse_used(cfg.work_dir)
         images = check_training(cfg, args.check)
         print(f'{args.config}: checked, {images} images for {args.check} rank(s)')
         return 0
     dist.init_from_launcher(args.launcher, launch_timeout(cfg))
-    runner = RUNNERS.build(cfg)
-    runner.train()
+    with claimed(cfg.work_dir, bool(cfg.resume)):
+        runner = RUNNERS.build(cfg)
+        runner.train()
     dist.leave()
     return EXIT_REQUEUE if getattr(runner, 'interrupted', False) else 0

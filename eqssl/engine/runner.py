@@ -18,6 +18,7 @@ from eqssl.engine.checkpoint_store import (
     write_checkpoint,
 )
 from eqssl.engine.random_state import get_random_state, set_random_state
+from eqssl.engine.resume import check_resumable, restore_optimizer
 from eqssl.models.layers import synchronize
 from eqssl.registry import RUNNERS
 from eqssl.utils import dist
@@ -36,6 +37,7 @@ class Runner(MMRunner):
 
     _has_loaded: bool
     random_states: list[dict[str, Any]] | None = None
+    _found: Path | None = None  # the checkpoint that is continued
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.monitors: dict[str, Callable[[], float]] = {}  # what hooks add to every log line; read once per interval
@@ -73,21 +75,55 @@ class Runner(MMRunner):
             if kind is not None:
                 self.cfg['sync_bn'] = kind  # checkpoints store the config
 
+    def find_checkpoint(self) -> Path | None:
+        """What ``--resume`` continues from: the given file, or the newest valid one of the work dir, if there is one.
+
+        Raises:
+            UserError: there are checkpoints, and none is valid.
+        """
+        folder = Path(self.work_dir)
+        if self._load_from:
+            return Path(self._load_from)
+        problems: list[str] = []
+        found = newest_valid(folder, problems.append)
+        if found is None and problems:
+            raise UserError(
+                f"--resume: none of the {len(problems)} checkpoints in '{folder}' is valid ({problems[0]}); restore "
+                'them, or remove them to start anew'
+            )
+        for problem in problems:
+            self.logger.warning(problem)
+        return found
+
     def load_or_resume(self) -> None:
         """Resume or load weights, once."""
         if self._has_loaded:
             return
         if self._resume:
-            path = self._load_from or newest_valid(Path(self.work_dir), self.logger.warning)
-            path = dist.broadcast_object(path)
-            if path is None:
+            if self._found is None:
                 self.logger.info(f'--resume: no checkpoint in {self.work_dir} yet, starting at iteration 0')
             else:
-                self.resume_from(path)
+                self.resume_from(self._found)
         elif self._load_from is not None:
-            count = load_strictly(self.bare_model, self._state_of(self._load_from), self._load_from)
+            try:
+                count = load_strictly(self.bare_model, self._state_of(self._load_from), self._load_from)
+            except UserError as error:
+                raise UserError(
+                    f'load_from: {error}; to begin from a backbone alone: --cfg-options checkpoint=FILE'
+                ) from error
             self.logger.info(f'loaded {count} of {count} tensors from {self._load_from}')
         self._has_loaded = True
+
+    def _init_model_weights(self) -> None:
+        """As mmengine's; a run that continues reads no file to begin from."""
+        if self._resume:
+            self._found = dist.rank_0_decides(self.find_checkpoint)
+        if self._found is not None or self._load_from is not None:
+            for module in self.bare_model.modules():
+                init = getattr(module, 'init_cfg', None)
+                if isinstance(init, dict) and init.get('type') == 'eqssl.PretrainedBackbone':
+                    module.init_cfg = None
+        super()._init_model_weights()
 
     @staticmethod
     def _state_of(path: str | Path) -> dict[str, Any]:
@@ -107,6 +143,7 @@ class Runner(MMRunner):
                 'iter': iteration,
                 'consumed_samples': iteration * self.global_batch,
                 'global_batch': self.global_batch,
+                'num_images': len(self.train_dataloader.dataset),
                 'world_size': self.world_size,
                 'seed': self.seed,
                 'eqssl_version': __version__,
@@ -116,7 +153,7 @@ class Runner(MMRunner):
             },
             'state_dict': {k: v.detach().cpu() for k, v in self.bare_model.state_dict().items()},
             'optimizer': self.optim_wrapper.state_dict(),
-            'param_schedulers': [self._scheduler_state(s) for s in self._schedulers()],
+            'param_schedulers': [self._scheduler_state(s) for s in self.schedules()],
             'hooks': hooks,
             'random_states': random_states,
         }
@@ -133,7 +170,8 @@ class Runner(MMRunner):
     def _stateful_hooks(self) -> dict[str, Any]:
         return {type(h).__name__: h for h in self.hooks if hasattr(h, 'state_dict')}
 
-    def _schedulers(self) -> list[Any]:
+    def schedules(self) -> list[Any]:
+        """The schedules, built."""
         return list(self.param_schedulers or [])  # type: ignore[arg-type]
 
     @staticmethod
@@ -142,26 +180,12 @@ class Runner(MMRunner):
         return {k: v for k, v in scheduler.state_dict().items() if isinstance(v, plain)}
 
     def resume_from(self, path: str | Path) -> None:
-        """Continue from a checkpoint of this project."""
+        """Continue from a checkpoint of this project; see :mod:`eqssl.engine.resume` for what comes from where."""
         checkpoint = read_checkpoint(path)
-        missing = {'meta', 'state_dict', 'optimizer', 'param_schedulers', 'hooks', 'random_states'} - set(checkpoint)
-        if missing:
-            raise UserError(
-                f"checkpoint '{path}' cannot be resumed from: it has no {', '.join(sorted(missing))}; load its weights "
-                'with --cfg-options load_from=... instead'
-            )
+        check_resumable(self, checkpoint, Path(path))
         meta = checkpoint['meta']
-        if meta['global_batch'] != self.global_batch:
-            raise UserError(
-                f"checkpoint '{path}' was trained with {meta['global_batch']} images per iteration, now "
-                f'{self.global_batch}; set train_dataloader.batch_size so that ranks x batch_size is the same'
-            )
-        if meta['seed'] != self.seed:
-            raise UserError(f"checkpoint '{path}' has seed {meta['seed']}, now {self.seed}; set randomness.seed")
         load_strictly(self.bare_model, checkpoint['state_dict'], str(path))
-        self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
-        for scheduler, state in zip(self._schedulers(), checkpoint['param_schedulers'], strict=True):
-            scheduler.load_state_dict(state)
+        restore_optimizer(self, checkpoint)
         same_ranks = meta['world_size'] == self.world_size
         states = checkpoint['hooks'][dist.rank() if same_ranks else 0]
         for name, hook in self._stateful_hooks().items():

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import DictAction
 
 from eqssl.engine.checkpoint_store import list_checkpoints
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
 from eqssl.utils.errors import UserError
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools' / 'train.py'
-
-
-def parse_options(options: list[str]) -> dict[str, Any]:
-    """``['a.b=1', 'c=x']`` as tools/train.py reads its ``--cfg-options``."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
-    return parser.parse_args(['--cfg-options', *options] if options else []).cfg_options
 
 
 def train_process(config: Path, work_dir: Path, options: list[str], resume: bool = False) -> Path:

@@ -18,11 +18,11 @@ RUNNER_KEYS = {
     'model', 'work_dir', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'default_hooks',
     'custom_hooks', 'load_from', 'resume', 'launcher', 'env_cfg', 'log_level', 'visualizer', 'default_scope',
     'randomness', 'experiment_name', 'runner_type', 'model_wrapper_cfg', 'custom_imports', 'auto_scale_lr', 'sync_bn',
-    'compile', 'activation_checkpointing', 'data_root', 'evaluation', 'vis_backends', 'filename', 'text',
+    'compile', 'activation_checkpointing', 'data_root', 'evaluation', 'checkpoint', 'vis_backends', 'filename', 'text',
     'env_variables',
 }  # fmt: skip
 DOWNSTREAM_KEYS = {
-    'checkpoint', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator', 'val_cfg', 'test_cfg',
+    'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator', 'val_cfg', 'test_cfg',
     'log_processor', 'data_preprocessor', 'find_unused_parameters',
 }  # fmt: skip
 RANDOMNESS_KEYS = {'seed', 'deterministic', 'diff_rank_seed'}

@@ -15,3 +15,14 @@ def dicts(node: Any) -> Iterator[dict]:
     elif isinstance(node, (list, tuple)):
         for value in node:
             yield from dicts(value)
+
+
+def placed_dicts(node: Any, place: str) -> Iterator[tuple[str, dict]]:
+    """As :func:`dicts`, with the dotted key of each; ``place`` is that of ``node``."""
+    if isinstance(node, dict):
+        yield place, node
+        for key, value in list(node.items()):
+            yield from placed_dicts(value, f'{place}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for number, value in enumerate(node):
+            yield from placed_dicts(value, f'{place}[{number}]')

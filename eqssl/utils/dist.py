@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -106,6 +107,20 @@ def broadcast_object(value: Any) -> Any:
     box = [value]
     torch_dist.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def rank_0_decides(decide: Callable[[], Any]) -> Any:
+    """What a function returns or refuses on rank 0, on every rank (one file system, one answer)."""
+    answer: Any = None
+    if rank() == 0:
+        try:
+            answer = decide()
+        except UserError as error:
+            answer = error
+    answer = broadcast_object(answer)
+    if isinstance(answer, UserError):
+        raise answer
+    return answer
 
 
 def barrier() -> None:

@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from mmengine.config import DictAction
+
+def path_text(text: str) -> str:
+    """``type`` of a flag that takes a path: ``~`` becomes the home folder (shells leave it in ``--flag=~/x``)."""
+    return str(path(text))
+
+
+def path(text: str) -> Path:
+    """As :func:`path_text`, a Path."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"'{text}': no such home folder") from error
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """``--cfg-options``, as typed; :func:`eqssl.engine.front_door.read_config` reads them with the config in hand."""
+    parser.add_argument(
+        '--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+        help='override config keys: a.b=1 c=x; paths are taken as they are typed',
+    )  # fmt: skip
 
 
 def run_parser(description: str, config: str = 'config file (.py)') -> argparse.ArgumentParser:
@@ -15,9 +35,9 @@ def run_parser(description: str, config: str = 'config file (.py)') -> argparse.
         config: help of the first argument.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('config', help=config)
-    parser.add_argument('--work-dir', help='where logs and checkpoints go; default work_dirs/<config name>')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config keys: a.b=1 c=x')
+    parser.add_argument('config', type=path_text, help=config)
+    parser.add_argument('--work-dir', type=path_text, help='for logs and checkpoints; default work_dirs/<config name>')
+    add_cfg_options(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='job launcher')
     parser.add_argument('--debug', action='store_true', help='show tracebacks of user errors')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)

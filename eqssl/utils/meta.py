@@ -25,3 +25,10 @@ def without_memory() -> Iterator[None]:
     """Tensors made inside are on the meta device: shapes without data."""
     with torch.device('meta'), _RampsOnHost():
         yield
+
+
+def to_meta(value: Any) -> Any:
+    """The tensors of nested dicts on the meta device."""
+    if isinstance(value, torch.Tensor):
+        return value.to('meta')
+    return {k: to_meta(v) for k, v in value.items()} if isinstance(value, dict) else value

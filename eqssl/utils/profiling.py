@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eqssl.registry import DATASETS, MODELS, TRANSFORMS
 from eqssl.utils.counters import StepCounts, count_step
-from eqssl.utils.meta import without_memory
+from eqssl.utils.meta import to_meta, without_memory
 
 
 class _Blank:
@@ -47,12 +47,6 @@ def synthetic_batch(dataset_config: dict, batch: int) -> dict[str, Any]:
     return collate_views([dataset[(i, i)] for i in range(batch)])
 
 
-def _to_meta(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.to('meta')
-    return {k: _to_meta(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
 def profile_config(cfg: Config, batch: int = 20) -> tuple[StepCounts, Any]:
     """Counts of one step of a config's model on the meta device, and the model (``batch`` large enough for shares)."""
     model_config = copy.deepcopy(cfg.model)
@@ -60,7 +54,7 @@ def profile_config(cfg: Config, batch: int = 20) -> tuple[StepCounts, Any]:
         model = MODELS.build(model_config)
     model.train()
     model.data_preprocessor._device = torch.device('meta')
-    data = _to_meta(synthetic_batch(cfg.train_dataloader.dataset, batch))
+    data = to_meta(synthetic_batch(cfg.train_dataloader.dataset, batch))
 
     def loss() -> Tensor:
         views = model.data_preprocessor(data, True)['views']

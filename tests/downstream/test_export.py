@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from eqssl.downstream.backbone_file import read_backbone
-from eqssl.downstream.config_text import read_config_text
 from eqssl.downstream.export import check, open_network
 from eqssl.downstream.export_formats import FORMATS, export
 from eqssl.engine.front_door import open_front_door
 from eqssl.registry import MODELS
+from eqssl.utils.config_text import read_config_text
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT
 

@@ -12,8 +12,7 @@ from eqssl.models.monitors import prototype_monitors
 from eqssl.registry import MODELS
 from eqssl.utils.counters import HostReads, counted
 from eqssl.utils.errors import UserError
-from eqssl.utils.meta import without_memory
-from eqssl.utils.profiling import _to_meta
+from eqssl.utils.meta import to_meta, without_memory
 from eqssl.utils.progress import Progress
 from tests.helpers import BASES, PAIRS, base_config, batch, build_model, total_loss, trainer
 
@@ -171,7 +170,7 @@ def test_a_step_on_the_meta_device_reads_no_value(base, backbone):
         model = MODELS.build(base_config(base, backbone))
     model.train()
     model.data_preprocessor._device = torch.device('meta')
-    loss, _ = total_loss(model, _to_meta(data(base)))
+    loss, _ = total_loss(model, to_meta(data(base)))
     loss.backward()
     model.after_step(torch.ones((), dtype=torch.bool, device='meta'))
     assert loss.device.type == 'meta'

@@ -54,7 +54,7 @@ def test_flops_of_a_linear_and_of_attention_are_exact():
 def test_counts_on_meta_tensors_equal_counts_on_real_ones():
     """The profiler runs on the meta device; FLOPs must be those of the real step."""
     from eqssl.registry import MODELS
-    from eqssl.utils.profiling import _to_meta
+    from eqssl.utils.meta import to_meta
 
     def run(model, data):
         return count_step(lambda: total_loss(model, data)[0], list(model.parameters()), 6)
@@ -63,7 +63,7 @@ def test_counts_on_meta_tensors_equal_counts_on_real_ones():
     with torch.device('meta'):
         meta = MODELS.build(model_config()).train()
     meta.data_preprocessor._device = torch.device('meta')
-    counted = run(meta, _to_meta(batch()))
+    counted = run(meta, to_meta(batch()))
     assert counted.flops_per_image == pytest.approx(real.flops_per_image, rel=1e-6)
     assert counted.backbone_calls == real.backbone_calls == 3 and real.host_reads == 0
 

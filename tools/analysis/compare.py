@@ -18,11 +18,13 @@ MEASURES = {'kNN top-1': 'knn_top1', 'RankMe': 'rankme', 'feature std': 'feature
 
 def main() -> int:
     """Print the table and store it."""
+    from eqssl.utils.flags import add_cfg_options, path
+
     parser = argparse.ArgumentParser(description='Compare configs over seeds.')
-    parser.add_argument('configs', nargs='+', type=Path)
+    parser.add_argument('configs', nargs='+', type=path)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare'))
-    parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], help='for every run: a.b=1 c=x')
+    parser.add_argument('--work-dir', type=path, default=Path('work_dirs/compare'))
+    add_cfg_options(parser)
     parser.add_argument('--interval', type=int, default=0, help='iterations between evaluations; 0: only at the end')
     parser.add_argument('--measures', nargs='+', metavar='KEY', default=[], help='further keys of the table')
     parser.add_argument('--pairs', nargs='+', default=[], metavar='OURS=BASE', help='rows with the gain, seed by seed')

@@ -19,8 +19,10 @@ from eqssl.utils.errors import run_cli
 
 def parse_args() -> argparse.Namespace:
     """Flags."""
+    from eqssl.utils.flags import add_cfg_options, path_text
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config')
+    parser.add_argument('config', type=path_text)
     parser.add_argument('--kills', type=int, default=10)
     parser.add_argument('--iters', type=int, default=60)
     parser.add_argument('--workers', type=int, default=0)
@@ -28,8 +30,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch', type=int, default=16, help='images per rank')
     parser.add_argument('--signal', choices=['KILL', 'TERM', 'USR1'], default='KILL')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--cfg-options', nargs='+', default=[])
-    parser.add_argument('--json', metavar='FILE')
+    add_cfg_options(parser)
+    parser.add_argument('--json', type=path_text, metavar='FILE')
     parser.add_argument('--debug', action='store_true')
     return parser.parse_args()
 

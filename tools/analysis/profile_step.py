@@ -13,12 +13,12 @@ from eqssl.utils.errors import run_cli
 
 def main() -> int:
     """Print the table."""
-    from mmengine.config import DictAction
+    from eqssl.utils.flags import add_cfg_options, path_text
 
     parser = argparse.ArgumentParser(description='Count FLOPs, saved bytes, calls and host reads of a training step.')
-    parser.add_argument('config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-    parser.add_argument('--json', metavar='FILE')
+    parser.add_argument('config', type=path_text)
+    add_cfg_options(parser)
+    parser.add_argument('--json', type=path_text, metavar='FILE')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
 

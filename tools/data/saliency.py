@@ -16,14 +16,14 @@ from eqssl.utils.errors import UserError, run_cli
 
 def main() -> int:
     """Write the maps."""
-    from mmengine.config import DictAction
+    from eqssl.utils.flags import add_cfg_options, path_text
 
     parser = argparse.ArgumentParser(description='Grad-CAM saliency of every training image.')
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--out', required=True, help='.npy file, [n, 16, 16] uint8')
+    parser.add_argument('config', type=path_text)
+    parser.add_argument('checkpoint', type=path_text)
+    parser.add_argument('--out', type=path_text, required=True, help='.npy file, [n, 16, 16] uint8')
     parser.add_argument('--batch', type=int, default=256)
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    add_cfg_options(parser)
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
     import numpy as np

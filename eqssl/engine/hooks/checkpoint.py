@@ -53,7 +53,7 @@ class CheckpointHook(Hook):
         if dist.rank() == 0:
             if done in self.milestones:
                 _link(path, path.with_name(f'milestone_{done}.pth'))
-            prune(path.parent, self.keep)
+            prune(path.parent, self.keep, done)
         runner.logger.info(f'checkpoint {path}')
         return path
 

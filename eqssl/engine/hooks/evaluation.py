@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from eqssl.engine.hooks.log import truncate_log
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
+from eqssl.utils.errors import UserError
 
 
 @HOOKS.register_module()
@@ -19,7 +20,8 @@ class EvaluationHook(Hook):
     """Runs the tasks of the config key ``evaluation`` every ``interval`` and at the end, on rank 0.
 
     Results go to ``<work_dir>/evaluation.jsonl``, to the visualizer and to the log. Random states are restored after
-    it, so that training is the same with and without the hook.
+    it, so that training is the same with and without the hook. It comes after the checkpoint of its iteration; what
+    goes wrong in it is logged, costs no training, and ends the command with an error after the last iteration.
 
     Args:
         interval: epochs (``by_epoch``) or iterations between evaluations; 0: at the end only.
@@ -27,37 +29,82 @@ class EvaluationHook(Hook):
         tasks: names of the tasks to run; all by default.
     """
 
-    priority = 'LOW'
+    priority = 'LOWEST'  # after CheckpointHook and SignalHook: both have saved
 
     def __init__(self, interval: int = 10, by_epoch: bool = True, tasks: list[str] | None = None) -> None:
         self.interval, self.by_epoch, self.tasks = interval, by_epoch, tasks
         self.evaluation: Any = None
+        self.failed = ''
+
+    def prepare(self, settings: dict[str, Any] | None) -> None:
+        """Build the evaluation, so that what is wrong with it or its data is said before the first step.
+
+        Args:
+            settings: the config key ``evaluation``.
+
+        Raises:
+            UserError: names the key.
+        """
+        from eqssl.evaluation import Evaluation
+
+        if settings is None:
+            raise UserError('default_hooks.evaluation measures what the config key evaluation says, which is not set')
+        self.evaluation = Evaluation.from_settings(settings)
+        self.evaluation.select(self.tasks)
+        self.evaluation.check()
+
+    def before_run(self, runner: Any) -> None:
+        """See :meth:`prepare`; on every rank, so that all stop together."""
+        self.prepare(runner.cfg.get('evaluation'))
 
     def before_train(self, runner: Any) -> None:
-        """Drop results that a resumed run will measure again."""
+        """Drop results that a resumed run will measure again; make up for one that was due and is not there."""
         if dist.rank() == 0:
-            truncate_log(Path(runner.work_dir) / 'evaluation.jsonl', runner.iter)
+            truncate_log(self._file(runner), runner.iter)
+        if runner.iter > 0 and self._due(runner, runner.iter):
+            self._evaluate(runner, runner.iter)
+
+    def _file(self, runner: Any) -> Path:
+        return Path(runner.work_dir) / 'evaluation.jsonl'
+
+    def _due(self, runner: Any, done: int) -> bool:
+        unit = runner.train_loop.iters_per_epoch if self.by_epoch else 1
+        return (self.interval > 0 and done % (self.interval * unit) == 0) or done == runner.max_iters
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Evaluate when it is time."""
-        done = runner.iter + 1
-        unit = runner.train_loop.iters_per_epoch if self.by_epoch else 1
-        due = self.interval > 0 and done % (self.interval * unit) == 0
-        if due or done == runner.max_iters:
-            if dist.rank() == 0:
-                with torch.random.fork_rng():
+        if self._due(runner, runner.iter + 1) and not getattr(runner, 'interrupted', False):
+            self._evaluate(runner, runner.iter + 1)
+
+    def _evaluate(self, runner: Any, done: int) -> None:
+        if dist.rank() == 0 and last_iteration(self._file(runner)) != done:
+            self.failed = ''
+            with torch.random.fork_rng():
+                try:
                     self._run(runner, done)
-            dist.barrier()
+                except Exception as error:  # the training goes on
+                    self.failed = f'{type(error).__name__}: {error}' if not isinstance(error, UserError) else str(error)
+                    runner.logger.error(f'evaluation after iteration {done} failed: {self.failed}')
+        dist.barrier()
 
     def _run(self, runner: Any, done: int) -> None:
-        if self.evaluation is None:
-            from eqssl.evaluation import Evaluation
-
-            self.evaluation = Evaluation(**runner.cfg.evaluation)
-            self.evaluation.select(self.tasks)
         result = self.evaluation.run(runner.bare_model)
-        with open(Path(runner.work_dir) / 'evaluation.jsonl', 'a', encoding='utf-8') as file:
+        with open(self._file(runner), 'a', encoding='utf-8') as file:
             file.write(json.dumps({'iter': done, **result}) + '\n')
         runner.visualizer.add_scalars({f'eval/{k}': v for k, v in result.items()}, step=done)
         shown = '  '.join(f'{k}={v:.3f}' for k, v in result.items() if 'global' not in k)
         runner.logger.info(f'evaluation after iteration {done}: {shown}')
+
+    def after_train(self, runner: Any) -> None:
+        """Say by the exit code that the last evaluation failed."""
+        if self.failed and not getattr(runner, 'interrupted', False):
+            raise UserError(
+                f'the training is complete and saved, but its last evaluation failed ({self.failed}); mend it and run '
+                'tools/evaluate.py'
+            )
+
+
+def last_iteration(file: Path) -> int | None:
+    """``iter`` of the last line of a results file; None where there is none."""
+    lines = file.read_text(encoding='utf-8').splitlines() if file.is_file() else []
+    return json.loads(lines[-1])['iter'] if lines else None

@@ -25,7 +25,7 @@ class SignalHook(Hook):
         interval: iterations between agreements on several ranks.
     """
 
-    priority = 'LOWEST'
+    priority = 95  # after CheckpointHook (VERY_LOW, 90), before EvaluationHook (LOWEST, 100)
 
     def __init__(self, interval: int = 5) -> None:
         self.interval = max(1, interval)

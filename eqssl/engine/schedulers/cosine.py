@@ -64,6 +64,13 @@ class CosineSchedule(_ParamScheduler):
             return base * (self.warmup_start + (1 - self.warmup_start) * step / self.warmup_iters)
         return cosine(base, scale * self.final, (step - self.warmup_iters) / max(1, self.total - self.warmup_iters))
 
+    def seek(self, iteration: int) -> None:
+        """Set the values of an iteration, with base values, length and shape as they are now configured."""
+        self.last_step = self._global_step = min(iteration, self.total + 1)
+        for group, value in zip(self.optimizer.param_groups, self._get_value(), strict=True):
+            group[self.param_name] = value
+        self._last_value = [group[self.param_name] for group in self.optimizer.param_groups]
+
     def _get_value(self) -> list[float]:
         is_lr = self.param_name == 'lr'
         values = []
