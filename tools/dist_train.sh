@@ -14,7 +14,6 @@ shift 2
 NNODES=${NNODES:-1}
 NODE_RANK=${NODE_RANK:-0}
 MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
-MASTER_PORT=${MASTER_PORT:-29500}
 HERE=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python}
 if ! [[ $PROCESSES =~ ^[1-9][0-9]*$ ]]; then
@@ -28,7 +27,11 @@ fi
 # Config and data are checked once before the launch: one clear line instead of one traceback per rank.
 "$PYTHON" "$HERE/train.py" "$CONFIG" "$@" --check "$PROCESSES"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-exec "$PYTHON" -m torch.distributed.run \
-    --nnodes "$NNODES" --node_rank "$NODE_RANK" --master_addr "$MASTER_ADDR" --master_port "$MASTER_PORT" \
+if [ "$NNODES" -eq 1 ] && [ -z "${MASTER_PORT:-}" ]; then
+    MEETING=(--standalone)  # any free port: several jobs on one machine do not meet
+else
+    MEETING=(--nnodes "$NNODES" --node_rank "$NODE_RANK" --master_addr "$MASTER_ADDR" --master_port "${MASTER_PORT:-29500}")
+fi
+exec "$PYTHON" -m torch.distributed.run "${MEETING[@]}" \
     --nproc_per_node "$((PROCESSES / NNODES))" \
     "$HERE/train.py" "$CONFIG" --launcher pytorch "$@"

@@ -69,7 +69,8 @@ TORCHVISION: Pairs = (
     ('layers.{i}.ffn.layers.1.*', 'encoder.layers.encoder_layer_{i}.mlp.linear_2.*'),
     ('ln1.*', 'encoder.ln.*'),
 )
-# transformers: ViT and Dinov2; query, key and value are fused on the way in and split on the way out
+# transformers: ViT and Dinov2; query, key and value are fused on the way in and split on the way out. The second
+# name of a tensor is the one that transformers 5 has in memory (model.state_dict()); save_pretrained writes the first.
 HF_VIT: Pairs = (
     ('cls_token', 'embeddings.cls_token'),
     ('pos_embed', 'embeddings.position_embeddings'),
@@ -81,6 +82,12 @@ HF_VIT: Pairs = (
     ('layers.{i}.ln2.*', 'encoder.layer.{i}.layernorm_after.*'),
     ('layers.{i}.ffn.layers.0.0.*', 'encoder.layer.{i}.intermediate.dense.*'),
     ('layers.{i}.ffn.layers.1.*', 'encoder.layer.{i}.output.dense.*'),
+    ('layers.{i}.ln1.*', 'layers.{i}.layernorm_before.*'),
+    ('layers.{i}.attn.qkv.*', 'layers.{i}.attention.qkv.*'),
+    ('layers.{i}.attn.proj.*', 'layers.{i}.attention.o_proj.*'),
+    ('layers.{i}.ln2.*', 'layers.{i}.layernorm_after.*'),
+    ('layers.{i}.ffn.layers.0.0.*', 'layers.{i}.mlp.fc1.*'),
+    ('layers.{i}.ffn.layers.1.*', 'layers.{i}.mlp.fc2.*'),
     ('ln1.*', 'layernorm.*'),
 )
 HF_DINOV2: Pairs = (
@@ -92,6 +99,8 @@ HF_DINOV2: Pairs = (
     ('layers.{i}.ln1.*', 'encoder.layer.{i}.norm1.*'),
     ('layers.{i}.attn.qkv.*', 'encoder.layer.{i}.attention.attention.qkv.*'),
     ('layers.{i}.attn.proj.*', 'encoder.layer.{i}.attention.output.dense.*'),
+    ('layers.{i}.attn.qkv.*', 'encoder.layer.{i}.attention.qkv.*'),
+    ('layers.{i}.attn.proj.*', 'encoder.layer.{i}.attention.o_proj.*'),
     ('layers.{i}.attn.gamma1.weight', 'encoder.layer.{i}.layer_scale1.lambda1'),
     ('layers.{i}.ln2.*', 'encoder.layer.{i}.norm2.*'),
     ('layers.{i}.ffn.layers.0.0.*', 'encoder.layer.{i}.mlp.fc1.*'),
@@ -162,14 +171,18 @@ def translate(key: str, pairs: Pairs, outward: bool = False) -> str | None:
     return None
 
 
+QKV = (('query', 'key', 'value'), ('q_proj', 'k_proj', 'v_proj'))  # as saved, and in the memory of transformers 5
+
+
 def fuse_qkv(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """transformers' query, key and value ``[D, D]`` as one ``qkv`` ``[3 D, D]``; other entries unchanged."""
     fused = dict(state)
     for key in state:
-        if '.attention.query.' in key:
-            parts = [key.replace('.query.', f'.{name}.') for name in ('query', 'key', 'value')]
-            if all(part in state for part in parts):
-                fused[key.replace('.query.', '.qkv.')] = torch.cat([fused.pop(part) for part in parts])
+        for names in QKV:
+            if f'.attention.{names[0]}.' in key:
+                parts = [key.replace(f'.{names[0]}.', f'.{name}.') for name in names]
+                if all(part in state for part in parts):
+                    fused[key.replace(f'.{names[0]}.', '.qkv.')] = torch.cat([fused.pop(part) for part in parts])
     return fused
 
 

@@ -16,10 +16,12 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import MODELS as ROOT_MODELS
 
+from eqssl.downstream.data_check import check_data
 from eqssl.downstream.nuclei import nuclei_folder
-from eqssl.downstream.runner import FineTuneRunner, find_beginning
+from eqssl.downstream.runner import SAVED, FineTuneRunner, find_beginning
 from eqssl.engine.checkpoint_store import read_checkpoint
 from eqssl.engine.front_door import distributed_wrapper, launch_timeout
+from eqssl.engine.work_dir import claimed, refuse_used
 from eqssl.registry import WEIGHT_INITIALIZERS
 from eqssl.utils import dist
 from eqssl.utils.config_tree import dicts
@@ -162,11 +164,12 @@ def config_errors(path: str) -> Iterator[None]:
         raise UserError(f"config '{path}' does not build: {reason} (--debug shows where)") from error
 
 
-def check_backbone(cfg: Config) -> None:
-    """Build the backbone and load the checkpoint, so that what does not fit is said once, before the launch."""
-    if takes_checkpoint(cfg.model.backbone):
-        backbone = ROOT_MODELS.build(copy.deepcopy(cfg.model.backbone))
-        WEIGHT_INITIALIZERS.build(copy.deepcopy(backbone.init_cfg))(backbone)
+def check_model(cfg: Config) -> None:
+    """Build the model and load the checkpoint, so that what does not fit is said once, before the launch."""
+    init = dict(cfg.model.backbone.get('init_cfg') or {}) if takes_checkpoint(cfg.model.backbone) else None
+    model = ROOT_MODELS.build(copy.deepcopy(cfg.model))
+    if init is not None:
+        WEIGHT_INITIALIZERS.build(init)(model.backbone)
 
 
 def run_downstream(cfg: Config, args: Any) -> None:
@@ -182,11 +185,22 @@ def run_downstream(cfg: Config, args: Any) -> None:
         if beginning is not None:
             read_checkpoint(beginning, leave_out=True)
         with config_errors(args.config):
-            check_backbone(cfg)
-        print(f'{args.config}: checked (library, checkpoint, data_root)')
+            check_model(cfg)
+            check_data(cfg, LOADERS)
+        if not cfg.get('resume'):
+            refuse_used(cfg.work_dir, SAVED)
+        print(f'{args.config}: checked (library, model, checkpoint, data)')
         return
+    dist.init_from_launcher(args.launcher, launch_timeout(cfg))
+    with claimed(cfg.work_dir, bool(cfg.get('resume')), SAVED):
+        _train(cfg, args, beginning)
+
+
+def _train(cfg: Config, args: Any, beginning: str | None) -> None:
+    """Build everything, so that what does not fit is said, and run."""
     with config_errors(args.config):
         runner = build_runner(cfg, args, from_checkpoint=beginning is None)
+        dist.rank_0_decides(lambda: check_data(cfg, LOADERS))
         runner.train_loop  # noqa: B018  (built where it is asked for: what does not build is said here)
         runner.val_loop  # noqa: B018
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)

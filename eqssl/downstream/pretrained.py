@@ -24,7 +24,7 @@ SETTINGS = {'.gamma': 'layer_scale_init_value', 'register_tokens': 'num_register
 
 
 def resize_position_embedding(
-    embedding: Tensor, prefix: int, grid: tuple[int, int], old: tuple[int, int] | None = None
+    embedding: Tensor, prefix: int, grid: tuple[int, int], old: tuple[int, int] | None = None, antialias: bool = False
 ) -> Tensor:
     """Bicubic resizing of a position grid; embeddings of class and register tokens stay as they are.
 
@@ -33,6 +33,7 @@ def resize_position_embedding(
         prefix: number of tokens in front of the patches.
         grid: rows and columns of the new grid.
         old: those of the old one; None: it is square.
+        antialias: as DINOv2 does with register tokens (in its own code, transformers and timm), and not without.
 
     Returns:
         ``[1, prefix + rows * columns, D]``.
@@ -43,7 +44,7 @@ def resize_position_embedding(
     if (rows, columns) == tuple(grid):
         return embedding
     maps = patches.reshape(1, rows, columns, -1).permute(0, 3, 1, 2).float()
-    new = F.interpolate(maps, size=grid, mode='bicubic', align_corners=False)
+    new = F.interpolate(maps, size=grid, mode='bicubic', align_corners=False, antialias=antialias)
     return torch.cat([front, new.flatten(2).transpose(1, 2).to(embedding.dtype)], dim=1)
 
 
@@ -103,7 +104,7 @@ def fit_position_embedding(found: FoundBackbone, module: nn.Module) -> dict[str,
         embedding, prefix = torch.cat([torch.zeros_like(embedding[:, :1]), embedding], dim=1), 1
     if prefix < needed:
         raise UserError(f'its position embedding has {prefix} tokens before the patches, the backbone {needed}')
-    resized = resize_position_embedding(embedding, prefix, (rows, columns), grid)
+    resized = resize_position_embedding(embedding, prefix, (rows, columns), grid, antialias=registers > 0)
     fitted['pos_embed'] = torch.cat([resized[:, :needed], resized[:, prefix:]], dim=1)
     return fitted
 

@@ -15,6 +15,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from eqssl.engine.checkpoint_store import list_checkpoints, load_strictly, newest_valid, read_checkpoint
+from eqssl.utils.config_difference import differences
 from eqssl.utils.errors import UserError
 
 SAVED = re.compile(r'^(?:iter|epoch)_(\d+)\.pth$')
@@ -53,6 +54,13 @@ class FineTuneRunner(Runner):
     objects, begin anew.
     """
 
+    def _name_changes(self, stored: Any) -> None:
+        """Keys that differ from the config in the checkpoint, one line each."""
+        for change in (differences(stored, self.cfg) if isinstance(stored, str) else None) or []:
+            kept = change.under('optim_wrapper.optimizer', 'param_scheduler')
+            fate = 'stays as in the checkpoint (mmengine restores it)' if kept else 'applied from here on'
+            self.logger.warning(f'--resume: {change}: {fate}')
+
     def load_checkpoint(
         self, filename: str, map_location: str | Callable = 'cpu', strict: bool = True, revise_keys: Any = None
     ) -> dict:
@@ -70,6 +78,7 @@ class FineTuneRunner(Runner):
                     'load_from=FILE starts from its weights'
                 )
             checkpoint['meta'].pop('config', None)
+            self._name_changes(checkpoint['meta'].get('cfg'))
             checkpoint['message_hub']['log_scalars'] = {}
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import errno
+import io
 import sys
 from collections.abc import Callable, Iterable
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UserError(Exception):
@@ -18,15 +23,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
-    """Run a tool's ``main``; a UserError becomes one line on stderr and exit code 2."""
+    """Run a tool's ``main``; a UserError, or a full disk, becomes one line on stderr and exit code 2."""
     debug = '--debug' in sys.argv
+    for stream in (sys.stdout, sys.stderr):  # names of files may be no UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
     try:
         code = main()
-    except UserError as error:
-        if debug:
+    except (UserError, OSError) as error:
+        full = isinstance(error, OSError) and error.errno in _FULL
+        if debug or not (full or isinstance(error, UserError)):
             raise
-        line = ' '.join(str(error).split())
-        sys.stdout.flush()
+        line = ' '.join(str(error).split()) + ('; make room and start again (--resume)' if full else '')
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
         print(f'error: {line}', file=sys.stderr, flush=True)
         sys.exit(2)
     sys.exit(code or 0)

@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from eqssl.utils.errors import run_cli
 
+DROPOUT = {'drop_path_rate': 0.2, 'drop_rate': 0.1}  # where the backbone has them: what draws random numbers
+
 
 def parse_args() -> argparse.Namespace:
     """Flags."""
@@ -40,16 +42,25 @@ def main() -> int:
     """Print the comparison; exit code 1 on any difference."""
     args = parse_args()
     from eqssl.engine.drill import Job, interrupted_run, outcome
+    from eqssl.engine.front_door import open_front_door
+    from eqssl.utils.config_check import accepted_keys, resolve
     from eqssl.utils.tables import format_table, write_json
 
+    accepted = (
+        accepted_keys(resolve(open_front_door(args.config, args.cfg_options).model.backbone.type, 'model.backbone'))
+        or ()
+    )
+    dropout = [f'model.backbone.{key}={rate}' for key, rate in DROPOUT.items() if key in accepted]
     options = [
         f'train_cfg.max_iters={args.iters}',
+        'train_cfg.max_epochs=None',
         f'train_dataloader.num_workers={args.workers}',
         f'train_dataloader.batch_size={args.batch}',
         'default_hooks.checkpoint.interval=4',
-        'model.backbone.drop_path_rate=0.2',
-        'model.backbone.drop_rate=0.1',
+        'default_hooks.checkpoint.by_epoch=False',
+        *dropout,
         f'param_scheduler.0.warmup={args.iters // 6}',
+        'param_scheduler.0.by_epoch=False',
         *args.cfg_options,
     ]
     rng = random.Random(args.seed)
