@@ -125,6 +125,38 @@ def test_transformers_checkpoint_gives_its_features(tmp_path, kind):
     torch.testing.assert_close(target(image())[0], want, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('kind', ['ViT', 'Dinov2'])
+def test_a_state_dict_of_transformers_in_memory_gives_its_features(tmp_path, kind):
+    """transformers 5 calls its tensors otherwise in memory than in the files that it saves."""
+    transformers = pytest.importorskip('transformers')
+    sizes = dict(hidden_size=DIM, num_hidden_layers=DEPTH, num_attention_heads=HEADS, image_size=16, patch_size=PATCH)
+    config, model = getattr(transformers, f'{kind}Config'), getattr(transformers, f'{kind}Model')
+    more = {'intermediate_size': HIDDEN} if kind == 'ViT' else {}
+    source = randomized(model(config(layer_norm_eps=1e-6, **sizes, **more)))
+    options = {} if kind == 'ViT' else {'layer_scale_init_value': 1.0}
+    target, _ = loaded(saved(tmp_path, source.state_dict()), **options)
+    want = source(image()).last_hidden_state
+    torch.testing.assert_close(target(image())[0], want, rtol=1e-4, atol=1e-5)
+
+
+def test_positions_of_a_network_with_registers_are_resized_as_transformers_does(tmp_path):
+    """DINOv2 shrinks them with antialiasing where it has registers, and without it where it has none."""
+    transformers = pytest.importorskip('transformers')
+    sizes = dict(
+        hidden_size=DIM, num_hidden_layers=DEPTH, num_attention_heads=HEADS, image_size=16 * PATCH, patch_size=PATCH,
+        layer_norm_eps=1e-6,
+    )  # fmt: skip
+    source = randomized(transformers.Dinov2WithRegistersModel(
+        transformers.Dinov2WithRegistersConfig(num_register_tokens=3, **sizes)
+    ))  # fmt: skip
+    source.save_pretrained(tmp_path)
+    vit, _, got = with_registers(str(tmp_path / 'model.safetensors'), 3, layer_scale_init_value=1.0)
+    want = source(image()).last_hidden_state
+    torch.testing.assert_close(got, torch.cat([want[:, :1], want[:, 4:]], 1), rtol=1e-4, atol=1e-5)
+    positions = source.embeddings.interpolate_pos_encoding(source.embeddings(image()), 16, 16)
+    torch.testing.assert_close(vit.pos_embed, positions, rtol=1e-5, atol=1e-6)
+
+
 def test_torchvision_resnet_checkpoint_gives_its_features(tmp_path):
     from mmpretrain.models import ResNet
     from torchvision.models import resnet18

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from eqssl.datasets import ArrayImages, ImageFolder, MultiCrop, MultiViewDataset, PositionSampler, collate_views
+from eqssl.datasets.depth import depth_note
+from eqssl.datasets.listing import list_images
 from eqssl.datasets.multicrop import draw_box, draw_photometrics, resample
 from eqssl.utils.counters import counted
 from eqssl.utils.errors import UserError
@@ -37,6 +40,127 @@ def test_folder_flat_or_nested_sorted_and_labelled(tmp_path):
         ImageFolder(str(tmp_path), with_label=True, classes=['a'])
     parts = [ImageFolder(str(tmp_path), part=p).files for p in ('train', 'test')]
     assert sorted(parts[0] + parts[1]) == source.files and len(parts[1]) == 1
+
+
+def colored(folder, colors):
+    """One-color images: class folder -> number of images."""
+    for name, count in colors.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            Image.new('RGB', (8, 8)).save(folder / name / f'{i}.png')
+    return str(folder)
+
+
+def test_class_numbers_belong_to_the_tree_whatever_part_of_it_is_read(tmp_path):
+    root = colored(tmp_path / 'a', {'a': 10, 'b': 1, 'c': 10, 'd': 10})
+    train, test = (ImageFolder(root, with_label=True, part=part) for part in ('train', 'test'))
+    assert train.classes == test.classes == ['a', 'b', 'c', 'd']
+    assert 1 not in test.labels and set(train.labels) | set(test.labels) == {0, 1, 2, 3}
+    for source in (train, test):
+        assert [source.classes[source.label(i)] for i in range(len(source))] == [f[0] for f in source.files]
+
+
+def test_a_tree_that_lacks_a_class_takes_the_others_numbers(tmp_path):
+    train = ImageFolder(colored(tmp_path / 'train', {'a': 2, 'b': 2, 'c': 2}), with_label=True)
+    val = ImageFolder(colored(tmp_path / 'val', {'a': 1, 'c': 1}), with_label=True)
+    val.renumber(train.classes)
+    assert val.labels.tolist() == [0, 2] and val.classes == ['a', 'b', 'c']
+    with pytest.raises(UserError, match="class 'b', which is not among the classes"):
+        ImageFolder(colored(tmp_path / 'more', {'a': 1, 'b': 1}), with_label=True).renumber(['a', 'c'])
+    unlabelled = ImageFolder(str(tmp_path / 'val'))
+    unlabelled.renumber(['x'])
+    assert unlabelled.labels.tolist() == [-1, -1]
+
+
+def test_hidden_files_are_no_data_and_what_is_left_out_is_counted(tmp_path):
+    root = write_images(tmp_path / 'cat', 3).parent
+    write_images(root / '.ipynb_checkpoints', 2)
+    write_images(root / 'dog', 2)
+    for name in ('cat/x.avif', 'cat/y.AVIF', 'note.txt', 'cat/._000.jpg', 'plain'):
+        (root / name).write_bytes(b'x')
+    (root / 'cat/001.jpg').rename(root / 'cat/001.jfif')
+    source = ImageFolder(str(root), with_label=True)
+    assert (source.classes, len(source)) == (['cat', 'dog'], 5)
+    said = list_images(root).left_out()
+    assert said == '4 files with other endings (.avif 2, .txt 1, none 1), 2 hidden files or folders'
+    with pytest.raises(UserError, match=r'holds no image .* left out: 1 files with other endings \(.nii 1\)'):
+        (tmp_path / 'scans').mkdir()
+        (tmp_path / 'scans/a.nii').write_bytes(b'x')
+        ImageFolder(str(tmp_path / 'scans'))
+
+
+def test_links_give_each_real_folder_once_and_end(tmp_path):
+    root = write_images(tmp_path / 'data' / 'cat', 3).parent
+    outside = write_images(tmp_path / 'outside', 2)
+    (root / 'all').symlink_to('.')
+    (root / 'cat' / 'again').symlink_to('..')
+    (root / 'aa_cat').symlink_to('cat')  # sorted before the real folder, and still not in its place
+    (root / 'up').symlink_to('..')
+    (root / 'self').symlink_to('self')
+    (root / 'dog').symlink_to(outside)
+    (outside / 'back').symlink_to(root)
+    found = list_images(root)
+    assert found.files == ['cat/000.jpg', 'cat/001.jpg', 'cat/002.jpg', 'dog/000.jpg', 'dog/001.jpg']
+    assert found.links == 5
+    hidden = tmp_path / 'hidden'
+    write_images(hidden / '.cache' / 'x', 2)
+    (hidden / 'x').symlink_to('.cache/x')
+    assert list_images(hidden).files == ['x/000.jpg', 'x/001.jpg'], 'a link may lead to a hidden folder'
+
+
+def test_file_names_that_are_no_utf8_can_be_written_anywhere(tmp_path):
+    write_images(tmp_path, 2)
+    os.rename(tmp_path / '000.jpg', os.fsencode(tmp_path) + b'/caf\xe9.jpg')  # noqa: PTH104
+    source = ImageFolder(str(tmp_path))
+    assert [source.name(i).rpartition('/')[2] for i in range(2)] == ['001.jpg', r'caf\xe9.jpg']
+    assert all(source.load(i).shape[2] == 3 for i in range(2))
+
+
+@pytest.mark.parametrize(
+    ('array', 'message'),
+    [
+        (np.zeros((5, 8, 8), np.uint8), r'uint8 \(5, 8, 8\); uint8 .n, height, width, 3. .RGB. is read'),
+        (np.zeros((5, 3, 8, 8), np.uint8), r'uint8 \(5, 3, 8, 8\)'),
+        (np.zeros((5, 8, 8, 3), np.float32), 'float32'),
+        (np.empty((0, 8, 8, 3), np.uint8), 'or an empty one'),
+        (np.array([None, 'x'], object), 'an array cannot be read'),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused(array, message, tmp_path):
+    np.save(tmp_path / 'train_images.npy', array, allow_pickle=True)
+    with pytest.raises(UserError, match=message):
+        ArrayImages(str(tmp_path))
+    (tmp_path / 'train_images.npy').write_bytes(b'torn')
+    with pytest.raises(UserError, match='an array cannot be read'):
+        ArrayImages(str(tmp_path))
+
+
+def test_parts_of_arrays_and_of_too_few_images(tmp_path):
+    images = np.arange(12, dtype=np.uint8)[:, None, None, None].repeat(3, 3)
+    np.save(tmp_path / 'train_images.npy', images)
+    np.save(tmp_path / 'train_labels.npy', np.arange(12))
+    train, test = (ArrayImages(str(tmp_path), start=1, part=part) for part in ('train', 'test'))
+    assert test.labels.tolist() == [5, 10] and sorted([*train.labels, *test.labels]) == list(range(1, 12))
+    assert test.load(1)[0, 0, 0] == 10 and test.name(1).endswith('train[10]')
+    with pytest.raises(UserError, match="part='test' of 3 images is empty: every fifth image is a test image"):
+        ArrayImages(str(tmp_path), stop=3, part='test')
+    with pytest.raises(UserError, match='start=50, stop=None leave none of 12 images'):
+        ArrayImages(str(tmp_path), start=50)
+
+
+def test_the_range_of_deep_images_is_looked_at(tmp_path):
+    for i in range(3):
+        Image.fromarray(np.array([[0, 4000 + i]], np.uint16)).save(tmp_path / f'{i}.png')
+    write_images(tmp_path, 2)
+    note = depth_note(ImageFolder(str(tmp_path)))
+    assert note.startswith(
+        '3 of 3 files looked at have more than 8 bits; the largest value in them is 4002, white is 65535'
+    )
+    assert 'white is 4095 (set by the source)' in depth_note(ImageFolder(str(tmp_path), white=4095))
+    assert ImageFolder(str(tmp_path), white=4095).load(2).shape[2] == 3
+    assert depth_note(ImageFolder(str(write_images(tmp_path / 'plain', 2)))) is None and depth_note(Images(2)) is None
+    with pytest.raises(UserError, match='white=0 must be a positive value'):
+        ImageFolder(str(tmp_path), white=0)
 
 
 def test_arrays_with_labels_latents_and_parts(tmp_path):

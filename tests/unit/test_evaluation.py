@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from eqssl.evaluation import KNN, Collapse, Equivariance, FeatureStore, LatentRegression
 from eqssl.evaluation.feature_store import eval_image, grid_pool
@@ -193,3 +194,196 @@ def test_true_latents_are_read_where_features_hold_them():
     data['test'] = (*data['test'][:2], None)
     with pytest.raises(UserError, match='needs data with latents'):
         task.on('small_pixels')(FeatureStore(pixels, {}, 4, images=data))
+
+
+# -- nothing but the data decides: not their order, not the scale of the features ---------------------------------
+
+
+def textures(count=160, seed=0):
+    """Images of four classes (orientation of a grating) in class order, as a sorted folder has them."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) * 4 // count
+    grid = torch.arange(24.0)
+    angle = labels * torch.pi / 4 + 0.2 * torch.randn(count, generator=generator)
+    phase = 6.28 * torch.rand(count, 1, 1, generator=generator)
+    wave = angle.cos()[:, None, None] * grid[:, None] + angle.sin()[:, None, None] * grid
+    images = (0.5 + 0.5 * torch.sin(0.9 * wave + phase))[:, None].repeat(1, 3, 1, 1)
+    latents = torch.stack([angle.cos(), angle.sin()], 1)
+    return images, labels, latents
+
+
+def encode(images):
+    """Features of some kind: gradients, pooled to four cells, as tokens and as their mean."""
+    maps = torch.cat([images.diff(dim=2)[..., 1:], images.diff(dim=3)[:, :, 1:]], 1).abs()
+    tokens = torch.nn.functional.adaptive_avg_pool2d(maps, 2).flatten(2).transpose(1, 2)
+    return {'cls': tokens.mean(1), 'patch': tokens, 'inv': tokens.mean(1), 'equi': tokens}
+
+
+TASKS = {
+    'knn': KNN(k=5),
+    'equivariance': Equivariance(PATH, parts=('all', 'equi'), hidden=16, epochs=2, train=60, test=40, draws=2),
+    'latents': LatentRegression({'angle': dict(columns=[0, 1])}),
+    'collapse': Collapse(),
+}
+
+
+def measured(task, data, encoder=encode, **options):
+    return TASKS[task](FeatureStore(encoder, {}, 24, images=data, **options))
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_results_do_not_depend_on_the_order_of_the_data(task):
+    data = {'train': textures(), 'test': textures(80, seed=1)}
+    want = measured(task, data)
+    for seed in range(3):
+        shuffled = {}
+        for split, parts in data.items():
+            order = torch.randperm(len(parts[0]), generator=torch.Generator().manual_seed(seed))
+            shuffled[split] = tuple(part[order] for part in parts)
+        assert measured(task, shuffled) == pytest.approx(want, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize('task', TASKS)
+@pytest.mark.parametrize('scale', [1e-7, 1e-3, 1e5])
+def test_results_do_not_depend_on_the_scale_of_the_features(task, scale):
+    data = {'train': textures(), 'test': textures(80, seed=1)}
+
+    def scaled(images):
+        return {name: scale * value for name, value in encode(images).items()}
+
+    assert measured(task, data, scaled) == pytest.approx(measured(task, data), rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_features_that_are_not_finite_are_refused_by_name(task):
+    data = {'train': textures(), 'test': textures(80, seed=1)}
+
+    def broken(images):
+        features = encode(images)
+        features['cls'][0, 0] = torch.nan
+        return features
+
+    with pytest.raises(UserError, match="evaluation: features 'cls': 1 of .* samples have non-finite features"):
+        measured(task, data, broken)
+
+
+def test_functions_refuse_what_is_not_finite():
+    x, y, bad = random(20, 3), random(20, 2), random(20, 3)
+    bad[4, 1] = torch.inf
+    for call in (
+        lambda: knn_predict(bad, torch.zeros(20, dtype=torch.long), x),
+        lambda: fit_ridge(x, y, bad),
+        lambda: fit_mlp(bad, y, x),
+        lambda: standardize(x, bad),
+    ):
+        with pytest.raises(UserError, match='1 of 20 samples have non-finite features'):
+            call()
+
+
+def test_a_limit_takes_a_sample_of_all_classes_whatever_their_order(tmp_path):
+    from eqssl.datasets import ArrayImages
+
+    images = np.random.default_rng(0).integers(0, 255, (200, 8, 8, 3), dtype=np.uint8)
+    labels, order = np.arange(200) // 50, np.random.default_rng(1).permutation(200)
+    chosen = []
+    for name, index in (('sorted', np.arange(200)), ('shuffled', order)):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / 'train_images.npy', images[index])
+        np.save(tmp_path / name / 'train_labels.npy', labels[index])
+        source = ArrayImages(str(tmp_path / name))
+        store = FeatureStore(pixels, {'train': source, 'test': source}, 8, {'train': 40})
+        chosen.append(store.data['train'])
+        first = store.labels('train')[:20]
+        assert len(first.unique()) == 4, 'the first half is a sample of all classes too'
+    assert all(torch.equal(a, b) for a, b in zip(chosen[0][:2], chosen[1][:2], strict=True))
+
+
+@pytest.mark.parametrize('draws', [1, 3])
+def test_the_penalty_is_chosen_by_leaving_images_out(draws):
+    """Against a loop that refits without each image (the penalty's weight stays that of all samples)."""
+    n, penalties = 8, (1e-3, 1e-1, 10.0)
+    x = random(draws * n, 12).double()
+    y = (x[:, :2] + 0.7 * random(draws * n, 2, seed=5)).double()
+    errors = []
+    for penalty in penalties:
+        missed = []
+        for image in range(n):
+            keep = torch.arange(draws * n) % n != image
+            mean = x.mean(0)  # centered by all samples: the intercept is one more column without penalty
+            a = torch.cat([x - mean, torch.ones(draws * n, 1)], 1).double()
+            ridge = penalty * draws * n * torch.eye(13).double()
+            ridge[-1, -1] = 0
+            w = torch.linalg.solve(a[keep].T @ a[keep] + ridge, a[keep].T @ y[keep])
+            missed.append((y[~keep] - a[~keep] @ w).square())
+        errors.append(torch.cat(missed).mean().item())
+    best = penalties[int(np.argmin(errors))]
+    got, want = fit_ridge(x, y, x, penalties, draws), fit_ridge(x, y, x, (best,), draws)
+    torch.testing.assert_close(got, want)
+    others = [fit_ridge(x, y, x, (p,), draws) for p in penalties if p != best]
+    assert all((got - other).abs().max() > 1e-3 for other in others)
+
+
+def test_ridge_of_class_ordered_rows_equals_that_of_shuffled_ones():
+    x, y = random(300, 40), random(300, 1, seed=3)
+    y = x[:, :1] + (torch.arange(300)[:, None] // 60).float() + 0.5 * y
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(2))
+    test = random(50, 40, seed=4)
+    torch.testing.assert_close(fit_ridge(x, y, test), fit_ridge(x[order], y[order], test))
+
+
+def test_r2_of_constant_columns_is_1_where_met_and_else_0():
+    target = torch.stack([torch.full((6,), 0.1), torch.arange(6.0)], 1)
+    assert r2_mean(target, target) == 1 and r2_mean(target + torch.tensor([0.5, 0.0]), target) == 0.5
+    constant = torch.full((6, 2), 0.1)
+    assert r2_global(constant, constant) == 1 and r2_global(constant + 1, constant) == 0
+    assert r2_mean(constant * (1 + 1e-9), constant) == 1, 'within rounding'
+
+
+def test_almost_constant_features_neither_vanish_nor_decide_alone():
+    for seed in range(6):
+        x, noise = random(300, 8, seed=seed).double(), random(300, 1, seed=seed + 50).double()
+        y = x[:, :2]
+        rare = torch.zeros(300, 1).double()
+        rare[:200] = 3 + 1e-5 * noise[:200]  # hardly moves in training,
+        rare[200:] = 3 + noise[200:]  # and moves in the test images
+        features = torch.cat([x, rare], 1).float()
+        train, test = standardize(features[:200], features[200:])
+        assert r2_mean(fit_ridge(train, y[:200], test), y[200:]) > 0.95
+    for scale in (1.0, 1e-3, 1e-6, 1e-9):
+        train, test = standardize(scale * x[:200].float(), scale * x[200:].float())
+        assert r2_mean(fit_ridge(train, y[:200], test), y[200:]) > 0.999, scale
+
+
+def test_classes_are_shared_by_both_splits_of_an_evaluation(tmp_path):
+    from eqssl.evaluation import Evaluation
+
+    for name, classes in (('train', 'abc'), ('val', 'ac'), ('more', 'ad')):
+        for folder in classes:
+            (tmp_path / name / folder).mkdir(parents=True)
+            color = {'a': 'red', 'b': 'black', 'c': 'lime', 'd': 'blue'}[folder]
+            for i in range(3):
+                Image.new('RGB', (8 + i, 8), color).save(tmp_path / name / folder / f'{i}.png')
+
+    def settings(test):
+        folders = {'train': tmp_path / 'train', 'test': tmp_path / test}
+        kind = dict(type='eqssl.ImageFolder', with_label=True)
+        splits = {split: dict(kind, data_root=str(folder)) for split, folder in folders.items()}
+        return dict(**splits, size=8, tasks=dict(knn=dict(type='eqssl.KNN', k=1)))
+
+    evaluation = Evaluation.from_settings(settings('val'))
+    assert evaluation.sources['test'].labels.tolist() == [0, 0, 0, 2, 2, 2]
+    store = FeatureStore(pixels, evaluation.sources, 8)
+    assert KNN(k=1, part='pixels')(store)['knn_top1'] == 1.0
+    with pytest.raises(UserError, match="evaluation.test: data_root .* has class 'd'"):
+        Evaluation.from_settings(settings('more'))
+    for change, message in (
+        ({'sizes': 8}, "'evaluation.sizes' is unknown .*'size'"),
+        ({'size': None}, "'evaluation.size' is missing"),
+        ({'test': dict(type='eqssl.ImageFolder', data_root='/nowhere')}, "evaluation.test: data_root '/nowhere'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            Evaluation.from_settings({**settings('val'), **change})
+    unlabelled = settings('val')
+    unlabelled['test']['with_label'] = False
+    with pytest.raises(UserError, match='knn needs labels: set with_label=True'):
+        Evaluation.from_settings(unlabelled).check()
