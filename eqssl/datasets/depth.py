@@ -22,19 +22,19 @@ def depth_note(source: Any, looked_at: int = LOOKED_AT) -> str | None:
     """
     deep = [file for file in getattr(source, 'files', []) if file.lower().endswith(_DEEP)]
     chosen = [deep[i] for i in np.linspace(0, len(deep) - 1, min(looked_at, len(deep))).astype(int)]
-    largest, white, count = 0.0, 0, 0
+    largest, white, count = 0.0, 0.0, 0
     for file in chosen:
         try:
             raster = open_raster(read_bytes(Path(source.root) / file))
         except UnreadableImage:
             continue
-        if raster.is_deep:
+        if raster.largest is not None:
             count += 1
-            largest = max(largest, float(raster.values.max()))
-            white = max(white, raster.white or 0)
+            largest, white = max(largest, raster.largest), max(white, raster.white or 0.0)
     if count == 0:
         return None
     note = f'{count} of {len(chosen)} files looked at have more than 8 bits; the largest value in them is {largest:g}'
     if source.white is not None:
         return f'{note}, white is {source.white:g} (set by the source)'
-    return f'{note}, white is {white}; if white is less in your data (4095 for 12 bits), set white in the source'
+    own = f'{white:g}' if white else 'not defined (floating point)'
+    return f'{note}, white is {own}; if white is less in your data (4095 for 12 bits), set white in the source'

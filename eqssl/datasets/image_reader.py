@@ -19,18 +19,18 @@ from eqssl.datasets.readers import (
 from eqssl.datasets.readers import png as png_reader
 from eqssl.datasets.readers import tiff as tiff_reader
 
-__all__ = ['EXTENSIONS', 'MAX_PIXELS', 'UnreadableImage', 'decode', 'open_raster', 'read']
+__all__ = ['EXTENSIONS', 'MAX_PIXELS', 'UnreadableImage', 'decode', 'open_raster', 'read', 'read_bytes']
 EXTENSIONS = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff')
 
 
-def _read(data: bytes) -> Raster:
+def _read(data: bytes, white: float | None) -> Raster:
     """By what the file begins with; its name says nothing, and no other decoder is asked."""
-    if data[:3] == b'\xff\xd8\xff' or data[:2] == b'\xff\xd8':
+    if data[:2] == b'\xff\xd8':
         return read_jpeg(data)
     if data[:8] == png_reader.SIGNATURE:
-        return read_png(data)
+        return read_png(data, white)
     if data[:4] in tiff_reader.SIGNATURES:
-        return read_tiff(data)
+        return read_tiff(data, white)
     if data[:4] == b'RIFF' and data[8:12] == b'WEBP':
         return read_with_pillow(data, 'webp')
     if data[:2] == b'BM':
@@ -40,14 +40,16 @@ def _read(data: bytes) -> Raster:
     raise UnreadableImage('empty file' if not data else 'no jpg, png, webp, bmp, gif or tif file')
 
 
-def open_raster(data: bytes) -> Raster:
-    """The samples of an image file as they are; see :func:`decode`."""
+def open_raster(data: bytes, white: float | None = None) -> Raster:
+    """The samples of an image file; see :func:`decode`."""
     try:
-        return _read(data)
+        return _read(data, white)
     except UnreadableImage:
         raise
     except Exception as error:  # whatever a decoder raises at what it cannot read
-        raise UnreadableImage(' '.join(str(error).split())[:200] or type(error).__name__) from error
+        reason = ' '.join(str(error).split())[:200]
+        plain = isinstance(error, (OSError, ValueError)) and reason
+        raise UnreadableImage(reason if plain else f'{type(error).__name__}: {reason}') from error
 
 
 def decode(data: bytes, white: float | None = None) -> np.ndarray:
@@ -66,9 +68,9 @@ def decode(data: bytes, white: float | None = None) -> np.ndarray:
             pixels without ``white``. A JPEG in whose picture the decoder only warns of lost data counts as corrupt; one
             whose header is odd but whose pixels are all there does not.
     """
-    raster = open_raster(data)
+    raster = open_raster(data, white)
     try:
-        return to_rgb(raster, white)
+        return to_rgb(raster)
     except MemoryError as error:
         raise UnreadableImage('not enough memory') from error
 

@@ -25,12 +25,14 @@ class Listing:
         endings: ending -> number of files that have another one than images have.
         hidden: files and folders whose name begins with a dot.
         links: links to folders that are listed already, or that contain the root.
+        others: what is neither file nor folder: pipes, sockets, links to nothing.
     """
 
     files: list[str] = field(default_factory=list)
     endings: Counter[str] = field(default_factory=Counter)
     hidden: int = 0
     links: int = 0
+    others: int = 0
 
     def left_out(self) -> str:
         """What was passed over, in words; empty where nothing was."""
@@ -42,6 +44,8 @@ class Listing:
             parts.append(f'{self.hidden} hidden files or folders')
         if self.links:
             parts.append(f'{self.links} links to folders that are listed already')
+        if self.others:
+            parts.append(f'{self.others} that are no files (pipes, links to nothing)')
         return ', '.join(parts)
 
 
@@ -84,6 +88,8 @@ class _Walk:
                     waiting.append(f'{prefix}{entry.name}{os.sep}')
                 elif entry.is_symlink() and _is_folder(entry):
                     links.append(prefix + entry.name)
+                elif not _is_file(entry):
+                    self.found.others += 1
                 else:
                     self._file(prefix, entry.name)
         self.links.extend(sorted(links))
@@ -104,6 +110,13 @@ def _is_folder(link: os.DirEntry[str]) -> bool:
     try:
         return link.is_dir()
     except OSError:  # a link to itself
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
         return False
 
 

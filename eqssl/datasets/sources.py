@@ -31,6 +31,8 @@ class Source(Protocol):
     def name(self, index: int) -> str:
         """How messages call this image."""
 
+    # Optional: ``key(index)``, a number that says which images a limited evaluation takes, whatever their order.
+
 
 def part_of(count: int, part: str) -> np.ndarray:
     """Indices of a part of ``count`` images: 'all', every fifth one ('test'), or the others ('train').
@@ -87,8 +89,10 @@ class ImageFolder:
         white: float | None = None,
     ) -> None:
         self.root = Path(data_root).expanduser()
-        if white is not None and not white > 0:
-            raise UserError(f'white={white} must be a positive value')
+        if white is not None and not (isinstance(white, (int, float)) and white > 0):
+            raise UserError(f'white={white!r} must be a positive number')
+        if classes is not None and (isinstance(classes, str) or len(set(classes)) < len(classes)):
+            raise UserError(f'classes={classes!r} must be a list of different names')
         self.white = white
         files = self._list(data_root).files
         folders = self._class_folders(files) if with_label else []
@@ -242,4 +246,4 @@ class ArrayImages:
 
     def key(self, index: int) -> int:
         """A number that depends on the image alone, not on its place."""
-        return content_key(self.load(index).tobytes())
+        return content_key(self.load(index).tobytes(), self.labels[index].tobytes())

@@ -46,7 +46,7 @@ def _build(place: str, node: dict) -> Any:
     """With all its images, also those that its filter would leave out for want of annotations."""
     try:
         return DATASETS.build({**copy.deepcopy(node), 'lazy_init': False, 'filter_cfg': None})
-    except (OSError, RuntimeError, AssertionError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, AssertionError, ValueError, KeyError, TypeError, SyntaxError) as error:
         reason = ' '.join(str(error).split())[:300]
         raise UserError(f'{place} cannot be opened: {type(error).__name__}: {reason}') from error
 
@@ -91,7 +91,11 @@ def _names_in_xml(infos: Sequence[dict]) -> list[str]:
     names: Counter[str] = Counter()
     for info in infos:
         if Path(info.get('xml_path') or '').is_file():
-            names.update(node.text or '' for node in ElementTree.parse(info['xml_path']).iterfind('object/name'))
+            try:
+                tree = ElementTree.parse(info['xml_path'])
+            except ElementTree.ParseError as error:
+                raise UserError(f"annotation '{info['xml_path']}' cannot be read ({error})") from error
+            names.update(node.text or '' for node in tree.iterfind('object/name'))
     return sorted(names)
 
 
@@ -147,9 +151,20 @@ def _head_classes(node: Any) -> Iterator[tuple[str, int]]:
 def _check_heads(cfg: Config, classes: Sequence[str]) -> None:
     """Every detection or segmentation head has as many classes as the data."""
     for place, count in _head_classes(cfg.model):
-        binary = cfg.get('default_scope') == 'mmseg' and count <= 2
-        if 'rpn' not in place and count != len(classes) and not binary:
+        binary = cfg.get('default_scope') == 'mmseg' and len(classes) <= 2 and count <= 2  # one channel, or two
+        other = 'rpn' in place or 'semantic_head' in place  # one thing against all, and stuff of another data set
+        if not other and count != len(classes) and not binary:
             raise UserError(f'{place}={count}, but the data have {len(classes)} classes ({_some(list(classes))})')
+
+
+def _class_names(place: str, node: dict, kind: type) -> tuple[str, ...]:
+    """Of a config, of a file that it names (one class a line), or of the data set's kind."""
+    given = (node.get('metainfo') or {}).get('classes')
+    if isinstance(given, str):  # mmengine reads a file
+        if not Path(given).is_file():
+            raise UserError(f"{place}.metainfo.classes='{given}' is neither a list of names nor a file with one a line")
+        return tuple(line.strip() for line in Path(given).read_text(encoding='utf-8').splitlines() if line.strip())
+    return tuple(given or getattr(kind, 'METAINFO', {}).get('classes') or ())
 
 
 def check_data(cfg: Config, loaders: Sequence[str]) -> None:
@@ -163,9 +178,10 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
         UserError: says which data set, class or file.
     """
     scope, folders = cfg.get('default_scope', 'mmpretrain'), {}
+    named: tuple[str, tuple[str, ...]] | None = None  # the first data set and its classes
     for place, node, kind in _leaves(cfg, loaders):
         training = place.startswith('train')
-        classes = (node.get('metainfo') or {}).get('classes') or getattr(kind, 'METAINFO', {}).get('classes') or ()
+        classes = _class_names(place, node, kind)
         if scope == 'mmdet' and str(node.get('ann_file', '')).endswith('.json') and classes:
             _check_categories(place, node, classes)
         dataset = _build(place, node)
@@ -182,6 +198,13 @@ def check_data(cfg: Config, loaders: Sequence[str]) -> None:
             _check_label_maps(place, node, infos, len(classes), getattr(dataset, 'ignore_index', 255))
         elif getattr(dataset, 'folder_to_idx', None):
             folders[place] = dataset.folder_to_idx
+        if scope != 'mmpretrain' and classes:
+            named = named or (place, tuple(classes))
+            if tuple(classes) != named[1]:
+                raise UserError(
+                    f'{place}.metainfo.classes={tuple(classes)} are not those of {named[0]}, {named[1]}, or in another '
+                    'order: their numbers would differ'
+                )
     _compare_folders(folders)
 
 

@@ -7,7 +7,6 @@ import copy
 import importlib
 import io
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,13 @@ from mmengine.registry import MODELS as ROOT_MODELS
 
 from eqssl.downstream.data_check import check_data
 from eqssl.downstream.nuclei import nuclei_folder
-from eqssl.downstream.runner import SAVED, FineTuneRunner, find_beginning
+from eqssl.downstream.runner import FineTuneRunner, find_beginning
 from eqssl.engine.checkpoint_store import read_checkpoint
 from eqssl.engine.front_door import distributed_wrapper, launch_timeout
-from eqssl.engine.work_dir import claimed, refuse_used
+from eqssl.engine.work_dir import claimed, continues, refuse_used
 from eqssl.registry import WEIGHT_INITIALIZERS
 from eqssl.utils import dist
+from eqssl.utils.config_errors import config_errors
 from eqssl.utils.config_tree import dicts
 from eqssl.utils.env import LIBRARIES
 from eqssl.utils.errors import UserError
@@ -144,26 +144,6 @@ def build_runner(cfg: Config, args: Any, **options: Any) -> FineTuneRunner:
     return FineTuneRunner.from_cfg(cfg)
 
 
-def _type_in(error: BaseException) -> str:
-    """The ``type`` that mmengine's registry was building when an error came."""
-    name, trace = '', error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_name == 'build_from_cfg':
-            name = f'{trace.tb_frame.f_locals.get("obj_type", "?")}: '
-        trace = trace.tb_next
-    return name
-
-
-@contextlib.contextmanager
-def config_errors(path: str) -> Iterator[None]:
-    """Building from a config: whatever a class raises at its arguments is the config's fault, and one line."""
-    try:
-        yield
-    except (TypeError, KeyError, ValueError, AttributeError, AssertionError, IndexError, NotImplementedError) as error:
-        reason = _type_in(error) + ' '.join(str(error).split())[:300]
-        raise UserError(f"config '{path}' does not build: {reason} (--debug shows where)") from error
-
-
 def check_model(cfg: Config) -> None:
     """Build the model and load the checkpoint, so that what does not fit is said once, before the launch."""
     init = dict(cfg.model.backbone.get('init_cfg') or {}) if takes_checkpoint(cfg.model.backbone) else None
@@ -178,6 +158,7 @@ def run_downstream(cfg: Config, args: Any) -> None:
     Raises:
         UserError: the config does not build, or a checkpoint does not fit.
     """
+    goes_on = continues(cfg.work_dir, bool(cfg.get('resume')), cfg.get('resume_file'))
     beginning = find_beginning(cfg)
     if args.check is not None:
         load_library(cfg.get('default_scope', 'mmpretrain'))
@@ -187,12 +168,12 @@ def run_downstream(cfg: Config, args: Any) -> None:
         with config_errors(args.config):
             check_model(cfg)
             check_data(cfg, LOADERS)
-        if not cfg.get('resume'):
-            refuse_used(cfg.work_dir, SAVED)
+        if not goes_on:
+            refuse_used(cfg.work_dir)
         print(f'{args.config}: checked (library, model, checkpoint, data)')
         return
     dist.init_from_launcher(args.launcher, launch_timeout(cfg))
-    with claimed(cfg.work_dir, bool(cfg.get('resume')), SAVED):
+    with claimed(cfg.work_dir, goes_on):
         _train(cfg, args, beginning)
 
 
@@ -219,6 +200,7 @@ def evaluate_downstream(cfg: Config, args: Any) -> dict[str, float]:
     cfg.load_from, cfg.resume = None, False
     with config_errors(args.config):
         runner = build_runner(cfg, args, loaders=('test_dataloader',), from_checkpoint=False)
+        dist.rank_0_decides(lambda: check_data(cfg, ('test_dataloader',)))
         runner.test_loop  # noqa: B018
     runner.load_checkpoint(args.checkpoint)
     return {name: float(value) for name, value in runner.test().items()}  # mmseg's are numpy's

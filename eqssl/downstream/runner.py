@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,16 +12,16 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from eqssl.engine.checkpoint_store import list_checkpoints, load_strictly, newest_valid, read_checkpoint
+from eqssl.engine.checkpoint_store import damaged_member, list_checkpoints, load_strictly, newest_valid, read_checkpoint
+from eqssl.engine.work_dir import SAVED
 from eqssl.utils.config_difference import differences
 from eqssl.utils.errors import UserError
 
-SAVED = re.compile(r'^(?:iter|epoch)_(\d+)\.pth$')
-
 
 def _cut_off(path: Path) -> str | None:
-    """mmengine writes in place, without a checksum; what a killed run leaves has no end."""
-    return None if zipfile.is_zipfile(path) else 'it is cut off'
+    """mmengine writes in place, without a hash beside it; what a killed run leaves has no end."""
+    damaged = damaged_member(path)
+    return None if damaged is None else f'it is cut off or damaged ({damaged})'
 
 
 def find_beginning(cfg: Config) -> str | None:
@@ -36,12 +34,14 @@ def find_beginning(cfg: Config) -> str | None:
     Raises:
         UserError: there are checkpoints, and all are cut off.
     """
-    if cfg.get('resume') and not cfg.get('load_from'):
+    if cfg.get('resume') and cfg.get('resume_file'):
+        cfg.load_from = cfg.resume_file
+    elif cfg.get('resume'):
         folder = Path(cfg.work_dir)
         newest = newest_valid(folder, lambda text: print_log(text, 'current', logging.WARNING), SAVED, _cut_off)
         if newest is None and list_checkpoints(folder, SAVED):
             raise UserError(f"--resume: all checkpoints in '{folder}' are cut off; remove them to start anew")
-        cfg.load_from = None if newest is None else str(newest)
+        cfg.load_from = cfg.get('load_from') if newest is None else str(newest)
         cfg.resume = newest is not None
     return cfg.get('load_from')
 

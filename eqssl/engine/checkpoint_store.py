@@ -114,7 +114,7 @@ def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
     _sync_folder(path.parent)
 
 
-def _damaged_member(path: Path) -> str | None:
+def damaged_member(path: Path) -> str | None:
     """The first part of an archive whose own checksum does not fit; None: all fit."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -130,9 +130,9 @@ def verify(path: Path) -> str | None:
     """
     side = hash_file_of(path)
     if not side.is_file():
-        damaged = _damaged_member(path)
+        damaged = damaged_member(path)
         return None if damaged is None else f'it has no .sha256 file, and is damaged or half-written ({damaged})'
-    if side.read_text().split()[:1] != [file_hash(path)]:
+    if side.read_text(errors='replace').split()[:1] != [file_hash(path)]:
         return 'its content does not match its .sha256 file (damaged or half-written)'
     return None
 

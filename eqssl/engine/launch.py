@@ -11,9 +11,10 @@ from mmengine.config import Config
 from eqssl.engine.front_door import launch_timeout, prepare, read_config
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
 from eqssl.engine.training_check import check_backends, check_training
-from eqssl.engine.work_dir import check_work_dir, claimed, refuse_used
+from eqssl.engine.work_dir import check_work_dir, claimed, continues, refuse_used
 from eqssl.registry import RUNNERS
 from eqssl.utils import dist
+from eqssl.utils.config_errors import config_errors
 from eqssl.utils.errors import UserError
 
 
@@ -39,7 +40,7 @@ def apply_flags(cfg: Config, args: Any) -> None:
     if args.resume is not None:
         cfg.resume = True
         if args.resume != 'auto':
-            cfg.load_from = args.resume
+            cfg.resume_file = args.resume
     if args.auto_scale_lr:
         if not cfg.get('auto_scale_lr') or 'base_batch_size' not in cfg.auto_scale_lr:
             raise UserError('--auto-scale-lr needs the config key auto_scale_lr=dict(base_batch_size=...)')
@@ -61,7 +62,8 @@ def run_training(args: Any) -> int:
     """
     cfg = read_config(args.config, args.cfg_options)
     if not is_downstream(cfg):
-        prepare(cfg)
+        with config_errors(args.config):
+            prepare(cfg)
     apply_flags(cfg, args)
     check_backends(cfg)
     check_work_dir(cfg.work_dir)
@@ -71,15 +73,20 @@ def run_training(args: Any) -> int:
         run_downstream(cfg, args)
         dist.leave()
         return 0
+    goes_on = continues(cfg.work_dir, bool(cfg.get('resume')), cfg.get('resume_file'))
     if args.check is not None:
-        if not cfg.resume:
+        if not goes_on:
             refuse_used(cfg.work_dir)
-        images = check_training(cfg, args.check)
+        with config_errors(args.config):
+            images = check_training(cfg, args.check)
         print(f'{args.config}: checked, {images} images for {args.check} rank(s)')
         return 0
     dist.init_from_launcher(args.launcher, launch_timeout(cfg))
-    with claimed(cfg.work_dir, bool(cfg.resume)):
-        runner = RUNNERS.build(cfg)
+    with claimed(cfg.work_dir, goes_on):
+        with config_errors(args.config):
+            runner = RUNNERS.build(cfg)
+            runner.train_loop  # noqa: B018  (built where it is asked for: what does not build is said here)
+            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         runner.train()
     dist.leave()
     return EXIT_REQUEUE if getattr(runner, 'interrupted', False) else 0

@@ -7,18 +7,74 @@ config's values and length; keys that changed are named, one line each, and thos
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
-from eqssl.engine.checkpoint_store import iteration_of, list_checkpoints
-from eqssl.utils.config_difference import Difference, differences
+from mmengine.logging import print_log
+
+from eqssl.engine.checkpoint_store import iteration_of, list_checkpoints, newest_valid
+from eqssl.utils.config_difference import differences
 from eqssl.utils.errors import UserError
 
 PARTS = {'meta', 'state_dict', 'optimizer', 'param_schedulers', 'hooks', 'random_states'}
 # The optimizer's state is stored by the place of a parameter in its groups.
 _FIXED = ('optim_wrapper.optimizer.type', 'optim_wrapper.paramwise_cfg', 'optim_wrapper.constructor')
-_SCHEDULED = ('optim_wrapper.optimizer', 'param_scheduler', 'train_cfg')
-MAX_LINES = 40
+_SCHEDULED = ('optim_wrapper.optimizer', 'param_scheduler', 'train_cfg', 'auto_scale_lr')
+
+
+def find_checkpoint(work_dir: str | Path, file: str | None = None) -> Path | None:
+    """What ``--resume`` continues from: the given file, or the newest valid checkpoint of the work dir, if any.
+
+    Raises:
+        UserError: there are checkpoints, and none is valid.
+    """
+    if file is not None:
+        return Path(file)
+    problems: list[str] = []
+    found = newest_valid(Path(work_dir), problems.append)
+    if found is None and problems:
+        raise UserError(
+            f"--resume: none of the {len(problems)} checkpoints in '{work_dir}' is valid ({problems[0]}); restore "
+            'them, or remove them to start anew'
+        )
+    for problem in problems:
+        print_log(problem, 'current', logging.WARNING)
+    return found
+
+
+def check_meta(meta: dict[str, Any], path: Path, global_batch: int, seed: int, iterations: int) -> None:
+    """What must be the same for a run to continue exactly.
+
+    Raises:
+        UserError: images per iteration, seed, or a length that the checkpoint exceeds.
+    """
+    if meta['global_batch'] != global_batch:
+        raise UserError(
+            f"checkpoint '{path}' was trained with {meta['global_batch']} images per iteration, now {global_batch}; "
+            'set train_dataloader.batch_size so that ranks x batch_size is the same'
+        )
+    if meta['seed'] != seed:
+        raise UserError(f"checkpoint '{path}' has seed {meta['seed']}, now {seed}; set randomness.seed")
+    if meta['iter'] > iterations:
+        raise UserError(
+            f"checkpoint '{path}' has {meta['iter']} iterations, more than the {iterations} of train_cfg; lengthen "
+            'train_cfg'
+        )
+
+
+def check_parts(checkpoint: dict[str, Any], path: Path) -> None:
+    """Everything that a run continues from is in the file.
+
+    Raises:
+        UserError: says what is not.
+    """
+    missing = PARTS - set(checkpoint)
+    if missing:
+        raise UserError(
+            f"checkpoint '{path}' cannot be resumed from: it has no {', '.join(sorted(missing))}; load its weights "
+            'with --cfg-options load_from=... instead'
+        )
 
 
 def check_resumable(runner: Any, checkpoint: dict[str, Any], path: Path) -> None:
@@ -27,25 +83,9 @@ def check_resumable(runner: Any, checkpoint: dict[str, Any], path: Path) -> None
     Raises:
         UserError: says which key differs and what to do.
     """
-    missing = PARTS - set(checkpoint)
-    if missing:
-        raise UserError(
-            f"checkpoint '{path}' cannot be resumed from: it has no {', '.join(sorted(missing))}; load its weights "
-            'with --cfg-options load_from=... instead'
-        )
+    check_parts(checkpoint, path)
     meta = checkpoint['meta']
-    if meta['global_batch'] != runner.global_batch:
-        raise UserError(
-            f"checkpoint '{path}' was trained with {meta['global_batch']} images per iteration, now "
-            f'{runner.global_batch}; set train_dataloader.batch_size so that ranks x batch_size is the same'
-        )
-    if meta['seed'] != runner.seed:
-        raise UserError(f"checkpoint '{path}' has seed {meta['seed']}, now {runner.seed}; set randomness.seed")
-    if meta['iter'] > runner.max_iters:
-        raise UserError(
-            f"checkpoint '{path}' has {meta['iter']} iterations, more than the {runner.max_iters} of train_cfg; "
-            'lengthen train_cfg'
-        )
+    check_meta(meta, path, runner.global_batch, runner.seed, runner.max_iters)
     _refuse_later(runner, path, meta['iter'])
     images = len(runner.train_dataloader.dataset)
     if meta.get('num_images', images) != images:
@@ -53,41 +93,60 @@ def check_resumable(runner: Any, checkpoint: dict[str, Any], path: Path) -> None
             f'--resume: the data has {images} images, {meta["num_images"]} when the checkpoint was written: from here '
             f'on an epoch has {runner.train_loop.iters_per_epoch} iterations, and images are dealt anew'
         )
-    _name_changes(runner, meta['cfg'], path)
+    _refuse_changes(runner, meta['cfg'])
 
 
 def _refuse_later(runner: Any, path: Path, iteration: int) -> None:
     """A run that goes back would stand among its own later checkpoints, or among another run's."""
     folder = Path(runner.work_dir)
     later = [p for p in list_checkpoints(folder) if iteration_of(p) > iteration]
-    if runner._load_from and later:
+    if later and runner.cfg.get('resume_file'):
         raise UserError(
             f"--resume {path}: work dir '{folder}' holds later checkpoints ({later[-1].name}); choose another "
             '--work-dir, or remove them'
         )
 
 
-def _name_changes(runner: Any, stored: str, path: Path) -> None:
-    changes = differences(stored, runner.cfg)
-    if changes is None:
-        runner.logger.warning(f"--resume: the config inside '{path}' cannot be compared with this one (not plain data)")
-        return
+def _refuse_changes(runner: Any, stored: str) -> None:
+    """Keys that changed and cannot take effect."""
     closed = all(hasattr(schedule, 'seek') for schedule in runner.schedules())
-    for change in changes:
-        refuse = change.under(*_FIXED) or (not closed and change.under(*_SCHEDULED))
-        if refuse:
+    for change in differences(stored, runner.cfg) or []:
+        if change.under(*_FIXED) or (not closed and change.under(*_SCHEDULED)):
             raise UserError(
                 f'--resume: {change}, which the state in the checkpoint does not allow; set it back, or begin anew '
                 'from its weights with --cfg-options load_from=FILE'
             )
-    _log(runner, changes)
 
 
-def _log(runner: Any, changes: list[Difference]) -> None:
-    for change in changes[:MAX_LINES]:
+def name_changes(runner: Any, checkpoint: dict[str, Any]) -> None:
+    """Say which keys differ from the config in the checkpoint, one line each, when all has been taken from it."""
+    changes = differences(checkpoint['meta']['cfg'], runner.cfg)
+    if changes is None:
+        runner.logger.warning('--resume: the config inside the checkpoint is not plain data: changes cannot be named')
+    for change in changes or []:
         runner.logger.warning(f'--resume: {change}: applied from here on')
-    if len(changes) > MAX_LINES:
-        runner.logger.warning(f'--resume: {len(changes) - MAX_LINES} more keys differ')
+
+
+def _check_groups(wrapper: Any, stored: dict[str, Any]) -> None:
+    """The stored state is that of this kind of optimizer, over the same groups of parameters.
+
+    Raises:
+        UserError: it is not.
+    """
+    ours, theirs = wrapper.optimizer.param_groups, stored['param_groups']
+    sizes = [[len(group['params']) for group in groups] for groups in (theirs, ours)]
+    kinds = [
+        {key for key in ('betas', 'momentum', 'trust_coefficient') if key in groups[0]} for groups in (theirs, ours)
+    ]
+    if sizes[0] != sizes[1] or kinds[0] != kinds[1]:
+        raise UserError(
+            f'--resume: the optimizer in the checkpoint is of another kind, or over other parameters (groups of '
+            f'{sizes[0]} tensors, now {sizes[1]}); set optim_wrapper and model back, or begin anew from its weights '
+            'with --cfg-options load_from=FILE'
+        )
+    state: dict[str, Any] = next(iter(stored['state'].values()), {})
+    if ours[0].get('amsgrad') and 'max_exp_avg_sq' not in state:
+        raise UserError('--resume: optim_wrapper.optimizer.amsgrad=True needs a state that the checkpoint lacks')
 
 
 def restore_optimizer(runner: Any, checkpoint: dict[str, Any]) -> None:
@@ -97,6 +156,7 @@ def restore_optimizer(runner: Any, checkpoint: dict[str, Any]) -> None:
     """
     wrapper, schedules = runner.optim_wrapper, runner.schedules()
     configured = [{k: v for k, v in group.items() if k != 'params'} for group in wrapper.param_groups]
+    _check_groups(wrapper, checkpoint['optimizer'])
     wrapper.load_state_dict(checkpoint['optimizer'])
     if all(hasattr(schedule, 'seek') for schedule in schedules):
         for group, settings in zip(wrapper.param_groups, configured, strict=True):

@@ -13,12 +13,11 @@ from mmengine.runner import Runner as MMRunner
 
 from eqssl.engine.checkpoint_store import (
     load_strictly,
-    newest_valid,
     read_checkpoint,
     write_checkpoint,
 )
 from eqssl.engine.random_state import get_random_state, set_random_state
-from eqssl.engine.resume import check_resumable, restore_optimizer
+from eqssl.engine.resume import check_resumable, find_checkpoint, name_changes, restore_optimizer
 from eqssl.models.layers import synchronize
 from eqssl.registry import RUNNERS
 from eqssl.utils import dist
@@ -35,7 +34,7 @@ class Runner(MMRunner):
     weights, optimizer, schedules, hooks and the random states of every rank.
     """
 
-    _has_loaded: bool
+    _has_loaded: bool = False
     random_states: list[dict[str, Any]] | None = None
     _found: Path | None = None  # the checkpoint that is continued
 
@@ -75,35 +74,17 @@ class Runner(MMRunner):
             if kind is not None:
                 self.cfg['sync_bn'] = kind  # checkpoints store the config
 
-    def find_checkpoint(self) -> Path | None:
-        """What ``--resume`` continues from: the given file, or the newest valid one of the work dir, if there is one.
-
-        Raises:
-            UserError: there are checkpoints, and none is valid.
-        """
-        folder = Path(self.work_dir)
-        if self._load_from:
-            return Path(self._load_from)
-        problems: list[str] = []
-        found = newest_valid(folder, problems.append)
-        if found is None and problems:
-            raise UserError(
-                f"--resume: none of the {len(problems)} checkpoints in '{folder}' is valid ({problems[0]}); restore "
-                'them, or remove them to start anew'
-            )
-        for problem in problems:
-            self.logger.warning(problem)
-        return found
+    def dump_config(self) -> None:
+        """Written when the run has begun, not when it is built: one that is refused leaves the old run's config."""
+        if self._has_loaded:
+            super().dump_config()
 
     def load_or_resume(self) -> None:
         """Resume or load weights, once."""
         if self._has_loaded:
             return
-        if self._resume:
-            if self._found is None:
-                self.logger.info(f'--resume: no checkpoint in {self.work_dir} yet, starting at iteration 0')
-            else:
-                self.resume_from(self._found)
+        if self._found is not None:
+            self.resume_from(self._found)
         elif self._load_from is not None:
             try:
                 count = load_strictly(self.bare_model, self._state_of(self._load_from), self._load_from)
@@ -112,12 +93,15 @@ class Runner(MMRunner):
                     f'load_from: {error}; to begin from a backbone alone: --cfg-options checkpoint=FILE'
                 ) from error
             self.logger.info(f'loaded {count} of {count} tensors from {self._load_from}')
+        if self._resume and self._found is None:
+            self.logger.warning(f'--resume: no checkpoint in {self.work_dir} yet, starting at iteration 0')
         self._has_loaded = True
+        self.dump_config()
 
     def _init_model_weights(self) -> None:
         """As mmengine's; a run that continues reads no file to begin from."""
         if self._resume:
-            self._found = dist.rank_0_decides(self.find_checkpoint)
+            self._found = dist.rank_0_decides(lambda: find_checkpoint(self.work_dir, self.cfg.get('resume_file')))
         if self._found is not None or self._load_from is not None:
             for module in self.bare_model.modules():
                 init = getattr(module, 'init_cfg', None)
@@ -162,9 +146,7 @@ class Runner(MMRunner):
         """Write the checkpoint of an iteration; called on every rank, rank 0 writes."""
         checkpoint = self.collect(iteration)
         path = Path(self.work_dir) / f'iter_{iteration}.pth'
-        if dist.rank() == 0:
-            write_checkpoint(path, checkpoint)
-        dist.barrier()
+        dist.rank_0_decides(lambda: write_checkpoint(path, checkpoint))
         return path
 
     def _stateful_hooks(self) -> dict[str, Any]:
@@ -186,6 +168,7 @@ class Runner(MMRunner):
         meta = checkpoint['meta']
         load_strictly(self.bare_model, checkpoint['state_dict'], str(path))
         restore_optimizer(self, checkpoint)
+        name_changes(self, checkpoint)
         same_ranks = meta['world_size'] == self.world_size
         states = checkpoint['hooks'][dist.rank() if same_ranks else 0]
         for name, hook in self._stateful_hooks().items():

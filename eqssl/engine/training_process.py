@@ -8,6 +8,7 @@ from pathlib import Path
 
 from eqssl.engine.checkpoint_store import list_checkpoints
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
+from eqssl.engine.work_dir import clear
 from eqssl.utils.errors import UserError
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools' / 'train.py'
@@ -29,8 +30,7 @@ def train_process(config: Path, work_dir: Path, options: list[str], resume: bool
         UserError: the run failed (its own message stands above) or was interrupted.
     """
     if not resume:
-        for old in [*list_checkpoints(work_dir), work_dir / 'log.jsonl']:
-            old.unlink(missing_ok=True)
+        clear(work_dir)
     command = [sys.executable, str(TRAIN), str(config), '--work-dir', str(work_dir)]
     command += ['--resume'] * resume + ['--cfg-options', *options] * bool(options)
     code = subprocess.run(command, check=False).returncode

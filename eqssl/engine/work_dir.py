@@ -14,12 +14,13 @@ from typing import IO
 
 from mmengine.logging import print_log
 
-from eqssl.engine.checkpoint_store import NAME, list_checkpoints
+from eqssl.engine.checkpoint_store import hash_file_of, list_checkpoints
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 
 LOCK = '.lock'
-_LOGS = ('log.jsonl', 'evaluation.jsonl')
+LOGS = ('log.jsonl', 'evaluation.jsonl')
+SAVED = re.compile(r'^(?:iter|epoch)_(\d+)\.pth$')  # what pre-training and mmengine's Runner call checkpoints
 
 
 def check_work_dir(path: str) -> None:
@@ -33,25 +34,46 @@ def check_work_dir(path: str) -> None:
         raise UserError(f"work dir '{path}' is not writable ({error.strerror}); choose one with --work-dir") from error
 
 
-def traces(folder: Path, name: re.Pattern[str] = NAME) -> list[str]:
-    """Files that an earlier run left in a work dir: checkpoints, and logs with a line in them."""
-    logs = [log for log in _LOGS if (folder / log).is_file() and (folder / log).stat().st_size > 0]
-    return [path.name for path in reversed(list_checkpoints(folder, name))] + logs
+def traces(folder: Path) -> list[str]:
+    """Files that an earlier run left in a work dir: checkpoints of either kind, and logs with a line in them."""
+    logs = [log for log in LOGS if (folder / log).is_file() and (folder / log).stat().st_size > 0]
+    return [path.name for path in reversed(list_checkpoints(folder, SAVED))] + logs
 
 
-def refuse_used(path: str, name: re.Pattern[str] = NAME) -> None:
+def refuse_used(path: str) -> None:
     """A run that begins anew needs a work dir without another one.
 
     Raises:
         UserError: says what is there.
     """
-    found = traces(Path(path), name)
+    found = traces(Path(path))
     if found:
         more = f' and {len(found) - 3} more' if len(found) > 3 else ''
         raise UserError(
             f"work dir '{path}' holds a run already ({', '.join(found[:3])}{more}); continue it with --resume, or "
             'choose another --work-dir'
         )
+
+
+def continues(path: str, resume: bool, file: str | None) -> bool:
+    """Whether a run goes on with what is in its work dir: ``--resume``, and not from a file elsewhere."""
+    return resume and (file is None or Path(file).resolve().parent == Path(path).resolve())
+
+
+def clear(path: Path) -> None:
+    """Remove what an earlier run left, unless a process is using the work dir.
+
+    Raises:
+        UserError: one is.
+    """
+    check_work_dir(str(path))
+    lock = WorkDirLock(str(path))
+    try:
+        for name in traces(path):
+            (path / name).unlink(missing_ok=True)
+            hash_file_of(path / name).unlink(missing_ok=True)
+    finally:
+        lock.release()
 
 
 class WorkDirLock:
@@ -72,7 +94,10 @@ class WorkDirLock:
         dist.rank_0_decides(lambda: self._take(Path(path) / LOCK))
 
     def _take(self, path: Path) -> None:
-        file = open(path, 'a+', encoding='utf-8')  # noqa: SIM115  (held as long as the lock)
+        try:
+            file = open(path, 'a+', encoding='utf-8', errors='replace')  # noqa: SIM115  (held as long as the lock)
+        except OSError as error:
+            raise UserError(f"'{path}' cannot be opened ({error.strerror}); remove it") from error
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -98,13 +123,12 @@ class WorkDirLock:
 
 
 @contextlib.contextmanager
-def claimed(path: str, resume: bool, name: re.Pattern[str] = NAME) -> Iterator[None]:
+def claimed(path: str, resume: bool) -> Iterator[None]:
     """A work dir that is this run's alone inside; every rank calls this.
 
     Args:
         path: the work dir.
-        resume: continue what is in it.
-        name: of checkpoints.
+        resume: continue what is in it, see :func:`continues`.
 
     Raises:
         UserError: another process uses it, or it holds another run.
@@ -112,7 +136,7 @@ def claimed(path: str, resume: bool, name: re.Pattern[str] = NAME) -> Iterator[N
     lock = WorkDirLock(path)
     try:
         if not resume:
-            dist.rank_0_decides(lambda: refuse_used(path, name))
+            dist.rank_0_decides(lambda: refuse_used(path))
         yield
     finally:
         lock.release()

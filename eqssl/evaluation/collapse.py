@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.models.monitors import rankme, spread
 from eqssl.registry import EVALUATORS
@@ -24,4 +26,5 @@ class Collapse:
     def __call__(self, store: FeatureStore) -> dict[str, float]:
         """``{'rankme': ..., 'feature_std': ...}``."""
         features = store.features('test', self.part)
+        features = features / features.abs().max().clamp(min=torch.finfo(features.dtype).tiny)
         return {'rankme': rankme(features), 'feature_std': float(spread(features))}

@@ -65,6 +65,9 @@ class Equivariance:
             raise UserError(f"evaluation: probe '{unknown.pop()}' is none of ridge, mlp")
         if draws < 1:
             raise UserError(f'evaluation: draws={draws} must be at least 1')
+        for name, limit in (('train', train), ('test', test)):
+            if limit is not None and limit < 1:
+                raise UserError(f'evaluation: {name}={limit} must be at least 1')
         self.paths = {name: build_path(path) for name, path in (paths or DEFAULT_PATHS).items()}
         self.probes, self.parts = probes, parts
         self.hidden, self.epochs, self.draws, self.seed = hidden, epochs, draws, seed

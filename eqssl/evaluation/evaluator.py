@@ -63,6 +63,14 @@ class Evaluation:
         for key, parameter in parameters.items():
             if parameter.default is parameter.empty and settings.get(key) is None:
                 raise UserError(f"config key 'evaluation.{key}' is missing")
+        for split in ('train', 'test'):
+            if not isinstance(settings[split], dict):
+                raise UserError(f'evaluation.{split}={settings[split]!r} must be the config of a source')
+        for split, limit in (settings.get('limits') or {}).items():
+            if split not in ('train', 'test') or not (limit is None or (isinstance(limit, int) and limit > 0)):
+                raise UserError(
+                    f'evaluation.limits.{split}={limit!r}: train and test take a number of images, at least 1'
+                )
         return cls(**settings)
 
     def _share_classes(self) -> None:

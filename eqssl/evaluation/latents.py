@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eqssl.evaluation.feature_store import FeatureStore
-from eqssl.evaluation.regression import fit_ridge, r2_mean, standardize
+from eqssl.evaluation.regression import fit_ridge, r2_mean, require_finite, standardize
 from eqssl.registry import EVALUATORS
 from eqssl.utils.errors import UserError
 
@@ -59,5 +59,6 @@ class LatentRegression:
         result = {}
         for name, group in self.groups.items():
             y, y_test = (self._targets(store, split, group) for split in ('train', 'test'))
+            require_finite(f'evaluation task latents, group {name}', y, y_test, kind='latents')
             result[f'latent/{name}'] = r2_mean(fit_ridge(x, y, x_test), y_test)
         return result

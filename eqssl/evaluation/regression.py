@@ -9,8 +9,8 @@ from torch import Tensor
 from eqssl.utils.errors import UserError
 
 
-def require_finite(what: str, *features: Tensor) -> None:
-    """Refuse features that are not finite.
+def require_finite(what: str, *features: Tensor, kind: str = 'features') -> None:
+    """Refuse features (or another ``kind`` of values) that are not finite.
 
     Raises:
         UserError: names them.
@@ -19,10 +19,8 @@ def require_finite(what: str, *features: Tensor) -> None:
         bad = ~torch.isfinite(x)
         if bool(bad.any()):
             rows = int(bad.flatten(1).any(1).sum()) if x.ndim > 1 else int(bad.sum())
-            raise UserError(
-                f'{what}: {rows} of {len(x)} samples have non-finite features; the network has diverged, or its '
-                'precision is too low'
-            )
+            why = '; the network has diverged, or its precision is too low' if kind == 'features' else ''
+            raise UserError(f'{what}: {rows} of {len(x)} samples have non-finite {kind}{why}')
 
 
 def _explained(rss: Tensor, target: Tensor, tss: Tensor) -> Tensor:
@@ -114,7 +112,8 @@ def fit_ridge(
     Raises:
         UserError: non-finite features or targets.
     """
-    require_finite('ridge regression', x, y, x_test)
+    require_finite('ridge regression', x, x_test)
+    require_finite('ridge regression', y, kind='targets')
     x, y, x_test = x.double(), y.double(), x_test.double()
     mean, offset, count = x.mean(0), y.mean(0), len(x)
     values, vectors = torch.linalg.eigh((x - mean).T @ (x - mean))
@@ -161,7 +160,8 @@ def fit_mlp(
 
     Args and result as :func:`fit_ridge`; the generator is its own, so that training's random state is untouched.
     """
-    require_finite('MLP probe', x, y, x_test)
+    require_finite('MLP probe', x, x_test)
+    require_finite('MLP probe', y, kind='targets')
     device = x.device
     generator = torch.Generator().manual_seed(seed)
     widths = [x.shape[1], hidden, hidden, y.shape[1]]

@@ -13,8 +13,8 @@ from eqssl.utils.errors import UserError
 
 # How and where a run is started, not what it is.
 _START = (
-    'work_dir', 'resume', 'load_from', 'launcher', 'experiment_name', 'filename', 'text', 'env_variables',
-    'model_wrapper_cfg', 'train_dataloader.pin_memory', 'checkpoint', 'model.backbone.init_cfg',
+    'work_dir', 'resume', 'resume_file', 'load_from', 'launcher', 'experiment_name', 'filename', 'text',
+    'env_variables', 'model_wrapper_cfg', 'train_dataloader.pin_memory', 'checkpoint', 'model.backbone.init_cfg',
 )  # fmt: skip
 _NOTHING = object()
 
@@ -40,9 +40,15 @@ class Difference:
         return any(self.key == key or self.key.startswith(key + '.') for key in keys)
 
 
-def _show(value: Any) -> str:
+def _show(value: Any, other: Any) -> str:
+    """At most about 80 characters, from where it differs from the other value."""
     text = 'not set' if value is _NOTHING else repr(value)
-    return text if len(text) <= 80 else text[:77] + '...'
+    if len(text) <= 80:
+        return text
+    pairs = zip(text, repr(other), strict=False)
+    common = next((place for place, (a, b) in enumerate(pairs) if a != b), len(text))
+    start = max(0, min(common - 20, len(text) - 74))
+    return ('...' if start else '') + text[start : start + 74] + ('...' if start + 74 < len(text) else '')
 
 
 def _walk(old: Any, new: Any, key: str) -> Iterator[Difference]:
@@ -53,7 +59,7 @@ def _walk(old: Any, new: Any, key: str) -> Iterator[Difference]:
         for number, (a, b) in enumerate(zip(old, new, strict=True)):
             yield from _walk(a, b, f'{key}.{number}')
     elif old is _NOTHING or new is _NOTHING or old != new:
-        yield Difference(key, _show(old), _show(new))
+        yield Difference(key, _show(old, new), _show(new, old))
 
 
 def differences(stored: str, cfg: Config) -> list[Difference] | None:

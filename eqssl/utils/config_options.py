@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,11 +43,17 @@ def _value(key: str, text: str, current: Any) -> Any:
         return text[1:-1]
     if text == 'None':
         return None
-    if is_path(key):
-        listed = isinstance(current, (list, tuple)) and text[:1] in '[('
-        return DictAction._parse_iterable(text) if listed else text
-    if isinstance(current, str) and text not in LITERALS and text[:1] not in ('[', '('):
+    bracketed = text[:1] in ('[', '(')
+    listed = bracketed and isinstance(current, (list, tuple))
+    if is_path(key) and not isinstance(current, dict) and not listed:
+        if not text:
+            raise ValueError('a path is empty')
         return text
+    if isinstance(current, str) and text not in LITERALS and not bracketed:
+        return text
+    if bracketed:
+        with contextlib.suppress(ValueError, SyntaxError):  # OpenMMLab's reading drops spaces inside quotes
+            return ast.literal_eval(text)
     return DictAction._parse_iterable(text)
 
 

@@ -159,7 +159,7 @@ def test_the_range_of_deep_images_is_looked_at(tmp_path):
     assert 'white is 4095 (set by the source)' in depth_note(ImageFolder(str(tmp_path), white=4095))
     assert ImageFolder(str(tmp_path), white=4095).load(2).shape[2] == 3
     assert depth_note(ImageFolder(str(write_images(tmp_path / 'plain', 2)))) is None and depth_note(Images(2)) is None
-    with pytest.raises(UserError, match='white=0 must be a positive value'):
+    with pytest.raises(UserError, match='white=0 must be a positive number'):
         ImageFolder(str(tmp_path), white=0)
 
 

@@ -204,6 +204,25 @@ def test_a_jpeg_cut_anywhere_gives_its_pixels_or_nothing():
             decode(progressive[:length])
 
 
+def scans_of(jpeg: bytes) -> list[int]:
+    """Where each scan's header begins."""
+    found, place = [], jpeg.find(b'\xff\xda')
+    while place >= 0:
+        found.append(place)
+        place = jpeg.find(b'\xff\xda', place + 2)
+    return found
+
+
+def test_a_progressive_jpeg_without_all_its_scans_is_refused():
+    """libjpeg draws what is there, without a warning."""
+    jpeg = jpegs()['progressive']
+    scans = scans_of(jpeg)
+    assert len(scans) > 5
+    for cut in range(1, len(scans)):
+        with pytest.raises(UnreadableImage, match='scans are missing'):
+            decode(jpeg[: scans[cut]].rsplit(b'\xff\xc4', 1)[0] + b'\xff\xd9')
+
+
 def test_an_orderly_jpeg_stays_what_it_is():
     for name, jpeg in jpegs().items():
         copy = orderly(jpeg)
@@ -291,7 +310,6 @@ LAYOUTS = {  # file, the pixels, tolerance
     'white as zero, 16 bits': (tiff(PLANES[0], photometric='miniswhite'), gray(255 - PLANES[0] / 257), 1),
     'white as zero, 8 bits': (tiff(EIGHT, photometric='miniswhite'), gray(255.0 - EIGHT), 0),
     '12 bits packed': (tiff(TWELVE, bitspersample=12), gray(TWELVE / 4095 * 255), 0),
-    '12-bit JPEG inside': (tiff(TWELVE, bitspersample=12, compression='jpeg'), gray(TWELVE / 4095 * 255), 3),
     '8-bit signed': (tiff((EIGHT // 2).astype(np.int8)), gray((EIGHT // 2) / 127 * 255), 0),
     '32 bits': (tiff(PLANES[0].astype(np.uint32) << 16), gray(PLANES[0] / 65536 * 255), 1),
     'one bit': (tiff(EIGHT > 99, photometric='minisblack'), gray((EIGHT > 99) * 255.0), 0),
@@ -321,6 +339,8 @@ def test_tiff_layouts(name):
         (np.ones((20, 24, 2), np.uint8), dict(photometric='minisblack', extrasamples=['unspecified']), '2 channels'),
         (np.ones((16, 32, 32), np.uint8), dict(photometric='minisblack', volumetric=True, tile=(16, 16, 16)), 'ZYX'),
         (np.ones((20, 24, 3), np.uint8), dict(photometric='cielab'), '3 channels .CIELAB.'),
+        (np.ones((16, 16), np.uint16), dict(bitspersample=12, compression='jpeg'), 'JPEG of 12 bits inside'),
+        (np.ones((16, 16), np.uint8), dict(compression='jpegxr'), 'compression JPEGXR is not read'),
     ],
 )
 def test_tiffs_without_a_meaning_as_a_picture_are_refused(array, options, message):
@@ -341,6 +361,38 @@ def test_white_can_be_set_for_deep_images_alone():
 def strip_offsets(data: bytes):
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         return file.pages[0].tags['StripOffsets']
+
+
+def test_the_set_white_is_that_of_the_file_s_own_numbers():
+    """Before white and black are exchanged, inks mixed, transparency laid over white; not for palettes of 8 bits."""
+    v = np.array([[0, 1000, 4095]], np.uint16)
+    plain = decode(tiff(v), white=4095)
+    assert np.array_equal(decode(tiff(4095 - v, photometric='miniswhite'), white=4095), plain)
+    inks = np.stack([4095 - v, 4095 - v, 4095 - v, 0 * v], -1)
+    assert np.abs(decode(tiff(inks, photometric='separated'), white=4095).astype(int) - plain).max() <= 1
+    for layout in (np.stack([v, 0 * v + 4095], -1), np.stack([v, v, v, 0 * v + 4095], -1)):
+        kind = dict(photometric='rgb' if layout.shape[-1] == 4 else 'minisblack', extrasamples=['unassalpha'])
+        assert np.array_equal(decode(tiff(layout, **kind), white=4095), plain)
+    palette = tiff(EIGHT, photometric='palette', colormap=PALETTE)
+    assert np.array_equal(decode(palette, white=4095), decode(palette))
+
+
+@pytest.mark.parametrize('compression', ['group4', 'tiff_ccitt'])
+def test_cut_off_fax_is_refused(compression):
+    data = encode(Image.fromarray(np.random.default_rng(3).random((64, 64)) > 0.5), 'TIFF', compression=compression)
+    assert decode(data).shape == (64, 64, 3)
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        tag = file.pages[0].tags['StripByteCounts']
+    cut = bytearray(data)
+    size = {3: 2, 4: 4}[int(tag.dtype)]
+    cut[tag.valueoffset : tag.valueoffset + size] = (int(tag.value[0]) // 3).to_bytes(size, 'little')
+    with pytest.raises(UnreadableImage):
+        decode(bytes(cut))
+
+
+def test_uncompressed_ycbcr_is_read():
+    got = decode(encode(smooth().convert('YCbCr'), 'TIFF'))
+    assert np.abs(got.astype(int) - np.asarray(smooth()).astype(int)).max() <= 4
 
 
 def test_a_tiff_with_damaged_tags_or_missing_strips_is_refused():

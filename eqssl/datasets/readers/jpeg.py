@@ -71,20 +71,19 @@ def orderly(data: bytes, unpad: bool = False) -> bytes | None:
     Returns:
         None where the file has no frame.
     """
-    out, frame, components, scanned, complete = [b'\xff\xd8'], 0, 0, 0, False
+    out, frame, ended = [b'\xff\xd8'], 0, False
     for marker, body in _parts(data):
         if marker == 0:
             out.append(body)
             continue
         if marker == _EOI:
-            complete = True
+            ended = True
             break
         if marker in _FRAMES:
-            frame, components = marker, body[7] if len(body) > 7 else 0
+            frame = marker
         if marker == _APP0 and body[2:7] == b'JFIF\0' and len(body) > 7:
             body = body[:7] + b'\x01' + body[8:]
         if marker == _SOS and frame in _SEQUENTIAL:
-            scanned += body[2] if len(body) > 2 else 0
             body = body[:-3] + b'\x00\x3f\x00'
         out += [bytes([0xFF, marker]), body]
     if not frame:
@@ -92,7 +91,30 @@ def orderly(data: bytes, unpad: bool = False) -> bytes | None:
     if unpad:
         rest = out[-1].rstrip(b'\0')
         out[-1] = rest + b'\0' * rest.endswith(b'\xff')  # ff 00 stands for ff
-    return b''.join(out) + (b'\xff\xd9' if complete or scanned >= components > 0 else b'')
+    added = not ended and frame in _SEQUENTIAL and missing_scans(data) is None
+    return b''.join(out) + (b'\xff\xd9' if ended or added else b'')
+
+
+def missing_scans(data: bytes) -> str | None:
+    """What a file of several scans leaves out: decoders draw the rest in gray, or coarsely, without a warning.
+
+    A progressive file refines each coefficient of each component down to its last bit (T.81, annex G): the bits left
+    after all of its scans (``Al``) must be 0.
+    """
+    frame = 0
+    left: dict[int, list[int | None]] = {}
+    for marker, body in _parts(data):
+        if marker in _FRAMES:
+            frame = marker
+            left = {component: [None] * 64 for component in body[8::3]}
+        elif marker == _SOS and len(body) > 5:
+            first, last, bits = (0, 63, 0) if frame in _SEQUENTIAL else (body[-3], body[-2], body[-1] & 15)
+            for i in range(min(body[2], (len(body) - 6) // 2)):
+                if body[3 + 2 * i] in left:
+                    left[body[3 + 2 * i]][first : last + 1] = [bits] * (min(last, 63) + 1 - first)
+    if any(bits != 0 for component in left.values() for bits in component):
+        return 'scans are missing'
+    return None
 
 
 def check_scan(data: bytes) -> bytes:
@@ -101,9 +123,13 @@ def check_scan(data: bytes) -> bytes:
     Raises:
         UnreadableImage: the picture is damaged or cut off.
     """
+    return _whole(data)[0]
+
+
+def _whole(data: bytes) -> tuple[bytes, np.ndarray]:
+    """Bytes that decode without a warning, and their pixels."""
     try:
-        _decode(data)
-        return data
+        return data, _decode(data)
     except ValueError as error:
         reason = error
     for unpad in (False, True):
@@ -111,19 +137,37 @@ def check_scan(data: bytes) -> bytes:
         if copy is None:
             break
         try:
-            _decode(copy)
-            return copy
+            return copy, _decode(copy)
         except ValueError as error:
             if _PADDED_END not in str(error):
                 break
     raise UnreadableImage(' '.join(str(reason).split())) from reason
 
 
+def _header(data: bytes) -> tuple[int, int, bool]:
+    """Components of the frame, how many of them the first scan has, and whether the frame is progressive."""
+    components, progressive = 0, False
+    for marker, body in _parts(data):
+        if marker in _FRAMES and len(body) > 7:
+            check_size(int.from_bytes(body[5:7]), int.from_bytes(body[3:5]))
+            components, progressive = body[7], marker not in _SEQUENTIAL
+        if marker == _SOS:
+            return components, body[2] if len(body) > 2 else 0, progressive
+    return components, 0, progressive
+
+
 def _decode(data: bytes) -> np.ndarray:
     """Strictly, ``[H, W, 3]`` RGB or ``[H, W, 4]`` of an ink picture; ValueError at any warning."""
-    height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    check_size(width, height)
-    return simplejpeg.decode_jpeg(data, colorspace='CMYK' if space in ('CMYK', 'YCCK') else 'RGB', strict=True)
+    components, scanned, progressive = _header(data)
+    try:
+        pixels = simplejpeg.decode_jpeg(data, colorspace='CMYK' if components == 4 else 'RGB', strict=True)
+    except KeyError as error:
+        raise ValueError('a chroma subsampling that is not read') from error
+    if progressive or scanned < components:
+        missing = missing_scans(data)
+        if missing is not None:
+            raise ValueError(missing)
+    return pixels
 
 
 def read_jpeg(data: bytes) -> Raster:
@@ -132,11 +176,7 @@ def read_jpeg(data: bytes) -> Raster:
     Raises:
         UnreadableImage: damaged, cut off, or of a kind that libjpeg does not read (12 bits per sample).
     """
-    try:
-        pixels = _decode(data)
-    except ValueError:
-        data = check_scan(data)
-        pixels = _decode(data)
+    data, pixels = _whole(data)
     if pixels.shape[2] == 4:  # Pillow knows whose inks are inverted
         pixels = np.asarray(JpegImagePlugin.JpegImageFile(io.BytesIO(data)).convert('RGB'))
     return Raster(pixels, orientation=_orientation(data))

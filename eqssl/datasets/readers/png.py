@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Iterator
 
 import imagecodecs
 import numpy as np
+from PIL import Image, PngImagePlugin
 
 from eqssl.datasets.readers.raster import Raster, UnreadableImage, check_size, orientation_of
 
 SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _PIXELS = (b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND')
 _MAX_TEXT = 1 << 20
+_PALETTE = 3  # color type
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -59,8 +62,23 @@ def _orientation(metadata: list[tuple[bytes, bytes]]) -> int:
     return orientation_of(exif, xmp)
 
 
-def read_png(data: bytes) -> Raster:
+def _decode(data: bytes, interlaced: bool, depth: int, color: int) -> np.ndarray:
+    """``[H, W]`` or ``[H, W, C]``, uint8 or uint16; the transparent color of a file becomes a last channel."""
+    if interlaced and (depth == 8 or color == _PALETTE):  # of which imagecodecs warns on the console
+        image: Image.Image = PngImagePlugin.PngImageFile(io.BytesIO(data))
+        clear = 'transparency' in image.info
+        if image.mode == 'P' or clear:
+            image = image.convert('RGBA' if clear else 'RGB')
+        return np.asarray(image)
+    return imagecodecs.png_decode(data)
+
+
+def read_png(data: bytes, white: float | None = None) -> Raster:
     """Decode; of an animation the image that stands for it.
+
+    Args:
+        data: the file.
+        white: the value that is white in images of 16 bits; None: 65535.
 
     Raises:
         UnreadableImage: damaged (a checksum does not fit), truncated or too large.
@@ -75,12 +93,13 @@ def read_png(data: bytes) -> Raster:
             metadata.append((kind, data[start:end]))
     if len(kept) < 2 or kept[1][4:8] != b'IHDR' or len(kept[1]) != 25:
         raise UnreadableImage('it has no header')
-    check_size(int.from_bytes(kept[1][8:12]), int.from_bytes(kept[1][12:16]))
-    values = imagecodecs.png_decode(b''.join(kept))
-    white = int(np.iinfo(values.dtype).max)
-    if values.ndim == 2:
-        return Raster(values, white, orientation=_orientation(metadata))
-    channels = values.shape[2]
+    header = kept[1][8:21]
+    check_size(int.from_bytes(header[:4]), int.from_bytes(header[4:8]))
+    values = _decode(b''.join(kept), header[12] == 1, header[8], header[9])
+    channels = values.shape[2] if values.ndim == 3 else 1
     alpha = values[..., -1] if channels in (2, 4) else None
-    color = values[..., 0] if channels <= 2 else values[..., :3]
-    return Raster(color, white, alpha, orientation=_orientation(metadata))
+    color = values if values.ndim == 2 else values[..., 0] if channels <= 2 else values[..., :3]
+    raster = Raster(color, np.iinfo(values.dtype).max, alpha, orientation=_orientation(metadata))
+    if values.dtype == np.uint16:
+        raster.white, raster.largest = white or raster.white, float(color.max())
+    return raster

@@ -24,22 +24,20 @@ class Raster:
 
     Attributes:
         values: ``[H, W]`` gray or ``[H, W, 3]`` RGB; bool, integer or float.
-        white: the value of white: the largest one of the type (1, 255, 4095, 65535, ...); None for float samples.
+        white: the value of white: the largest one of the type (1, 255, 4095, 65535, ...), or what was set for deep
+            images; None for float samples without a setting.
         alpha: ``[H, W]`` opacity from 0 to ``white``, or None.
         premultiplied: whether ``values`` were multiplied by the opacity.
         orientation: as in EXIF, 1 to 8; 1 is upright.
+        largest: of deep images (more than 8 bits per sample) the largest value in the file; None for others.
     """
 
     values: np.ndarray
-    white: int | None = 255
+    white: float | None = 255
     alpha: np.ndarray | None = None
     premultiplied: bool = False
     orientation: int = 1
-
-    @property
-    def is_deep(self) -> bool:
-        """More than 8 bits per sample."""
-        return self.white is None or self.white > 255
+    largest: float | None = None
 
 
 def check_size(width: int, height: int) -> None:
@@ -83,6 +81,8 @@ def _scale(values: np.ndarray, white: float) -> np.ndarray:
     """Samples to uint8; ``white`` and everything above it becomes 255."""
     if values.dtype == np.uint8 and white == 255:
         return values
+    if values.dtype.kind == 'b':
+        return values.view(np.uint8) * np.uint8(255)
     if values.dtype.kind in 'ui' and values.dtype.itemsize <= 2:
         table = np.rint(np.clip(np.arange(np.iinfo(values.dtype).max + 1) * (255 / white), 0, 255)).astype(np.uint8)
         return table[values]
@@ -92,32 +92,27 @@ def _scale(values: np.ndarray, white: float) -> np.ndarray:
 def _over_white(raster: Raster, white: float) -> np.ndarray:
     """Transparency laid over white, ``[H, W]`` or ``[H, W, 3]`` uint8."""
     assert raster.alpha is not None
-    opacity = raster.alpha.astype(np.float32) / (raster.white or white)
+    opacity = np.clip(raster.alpha.astype(np.float32) / white, 0, 1)
     opacity = opacity if raster.values.ndim == 2 else opacity[..., None]
     seen = np.clip(raster.values.astype(np.float32) / white, 0, 1)
     seen = seen if raster.premultiplied else seen * opacity
     return np.rint(255 * np.clip(seen + 1 - opacity, 0, 1)).astype(np.uint8)
 
 
-def to_rgb(raster: Raster, white: float | None = None) -> np.ndarray:
+def to_rgb(raster: Raster) -> np.ndarray:
     """8-bit RGB, upright, transparency laid over white (hidden color stays hidden).
-
-    Args:
-        raster: the samples.
-        white: the value that is white in images of more than 8 bits (4095 for 12 bits in 16-bit files); None: the
-            largest value of the type.
 
     Returns:
         ``[H, W, 3]`` uint8.
 
     Raises:
-        UnreadableImage: negative or non-finite samples, or floating point ones without ``white``.
+        UnreadableImage: negative or non-finite samples, or floating point ones without a white.
     """
-    top = white if white is not None and raster.is_deep else raster.white
-    if top is None:
+    if raster.white is None:
         raise UnreadableImage('floating point pixels have no defined white; set white in the source')
     _check_values(raster.values)
-    pixels = _scale(raster.values, top) if raster.alpha is None else _over_white(raster, top)
+    opaque = raster.alpha is None or raster.alpha.min() >= raster.white
+    pixels = _scale(raster.values, raster.white) if opaque else _over_white(raster, raster.white)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     return np.ascontiguousarray(upright(pixels, raster.orientation))

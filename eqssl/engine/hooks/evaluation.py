@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.hooks import Hook
 
 from eqssl.engine.hooks.log import truncate_log
+from eqssl.engine.random_state import get_random_state, set_random_state
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
@@ -21,7 +23,7 @@ class EvaluationHook(Hook):
 
     Results go to ``<work_dir>/evaluation.jsonl``, to the visualizer and to the log. Random states are restored after
     it, so that training is the same with and without the hook. It comes after the checkpoint of its iteration; what
-    goes wrong in it is logged, costs no training, and ends the command with an error after the last iteration.
+    goes wrong in it is logged and costs no training; if the last one failed, the command ends with an error.
 
     Args:
         interval: epochs (``by_epoch``) or iterations between evaluations; 0: at the end only.
@@ -61,7 +63,8 @@ class EvaluationHook(Hook):
         """Drop results that a resumed run will measure again; make up for one that was due and is not there."""
         if dist.rank() == 0:
             truncate_log(self._file(runner), runner.iter)
-        if runner.iter > 0 and self._due(runner, runner.iter):
+        made_up = runner.iter > 0 and self._due(runner, runner.iter)
+        if dist.broadcast_object(made_up and last_iteration(self._file(runner)) != runner.iter):
             self._evaluate(runner, runner.iter)
 
     def _file(self, runner: Any) -> Path:
@@ -77,31 +80,44 @@ class EvaluationHook(Hook):
             self._evaluate(runner, runner.iter + 1)
 
     def _evaluate(self, runner: Any, done: int) -> None:
-        if dist.rank() == 0 and last_iteration(self._file(runner)) != done:
-            self.failed = ''
-            with torch.random.fork_rng():
-                try:
-                    self._run(runner, done)
-                except Exception as error:  # the training goes on
-                    self.failed = f'{type(error).__name__}: {error}' if not isinstance(error, UserError) else str(error)
-                    runner.logger.error(f'evaluation after iteration {done} failed: {self.failed}')
+        if dist.rank() == 0:
+            self.failed, state = '', get_random_state()
+            try:
+                self._run(runner, done)
+            except Exception as error:  # the training goes on
+                self.failed = str(error) if isinstance(error, UserError) else f'{type(error).__name__}: {error}'
+                runner.logger.error(f'evaluation after iteration {done} failed: {self.failed}')
+            finally:
+                set_random_state(state)
         dist.barrier()
 
     def _run(self, runner: Any, done: int) -> None:
         result = self.evaluation.run(runner.bare_model)
-        with open(self._file(runner), 'a', encoding='utf-8') as file:
-            file.write(json.dumps({'iter': done, **result}) + '\n')
+        append_line(self._file(runner), json.dumps({'iter': done, **result}))
         runner.visualizer.add_scalars({f'eval/{k}': v for k, v in result.items()}, step=done)
         shown = '  '.join(f'{k}={v:.3f}' for k, v in result.items() if 'global' not in k)
         runner.logger.info(f'evaluation after iteration {done}: {shown}')
 
     def after_train(self, runner: Any) -> None:
-        """Say by the exit code that the last evaluation failed."""
-        if self.failed and not getattr(runner, 'interrupted', False):
+        """Say by the exit code, on every rank, that the last evaluation failed."""
+        failed = dist.broadcast_object(self.failed)
+        if failed and not getattr(runner, 'interrupted', False):
             raise UserError(
-                f'the training is complete and saved, but its last evaluation failed ({self.failed}); mend it and run '
+                f'the training is complete and saved, but its last evaluation failed ({failed}); mend it and run '
                 'tools/evaluate.py'
             )
+
+
+def append_line(file: Path, text: str) -> None:
+    """Add a line, the whole of it or nothing."""
+    size = file.stat().st_size if file.is_file() else 0
+    try:
+        with open(file, 'a', encoding='utf-8') as stream:
+            stream.write(text + '\n')
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.truncate(file, size)
+        raise
 
 
 def last_iteration(file: Path) -> int | None:

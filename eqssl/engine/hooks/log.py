@@ -60,6 +60,8 @@ class LogHook(Hook):
         self.names = [*outputs, 'grad_norm']
         values = [v.detach().float() for v in outputs.values()] + [runner.optim_wrapper.grad_norm]
         step = torch.stack([v.reshape(()) for v in values])
+        if self.sums is not None and self.sums.shape != step.shape:  # of a run that had other tasks
+            self.sums, self.count = None, 0
         self.sums = step if self.sums is None else self.sums.to(step.device) + step
         self.count += 1
         done = runner.iter + 1

@@ -102,21 +102,31 @@ class OptimWrapperConstructor:
 
     def __call__(self, model: nn.Module) -> Any:
         """Build the wrapper for a model (bare or wrapped)."""
+        bare: Any = model.module if is_model_wrapper(model) else model
+        groups = self.groups(bare)
+        if 'layer_decay' in self.options and 'lr' in self.config['optimizer']:
+            print_log(
+                'parameter groups\n' + group_table(bare, self._rates(groups), self.config['optimizer']), 'current'
+            )
+        return self.build(groups)
+
+    def _rates(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The groups with their own learning rates."""
+        for group in groups:
+            if 'lr_scale' in group:
+                group['lr'] = self.config['optimizer']['lr'] * group['lr_scale']
+        return groups
+
+    def build(self, groups: list[dict[str, Any]]) -> Any:
+        """The wrapper over groups of parameters, see :meth:`groups`."""
         config = dict(self.config)
         optimizer = dict(config.pop('optimizer'))
         if optimizer['type'] in FUSED:
             optimizer.setdefault('fused', True)
         config.setdefault('type', 'eqssl.OptimWrapper')
-        bare: Any = model.module if is_model_wrapper(model) else model
-        groups = self.groups(bare)
         if 'lr' not in optimizer:
             raise UserError('optim_wrapper.optimizer.lr is missing')
-        for group in groups:
-            if 'lr_scale' in group:
-                group['lr'] = optimizer['lr'] * group['lr_scale']
-        if 'layer_decay' in self.options:
-            print_log('parameter groups\n' + group_table(bare, groups, optimizer), 'current')
-        built = OPTIMIZERS.build({**optimizer, 'params': groups})
+        built = OPTIMIZERS.build({**optimizer, 'params': self._rates(groups)})
         return OPTIM_WRAPPERS.build(config, default_args={'optimizer': built})
 
 
