@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` and `make test`. Each makes what it needs and says what it does.
 #   make demo                 pre-train on the embedded objects, evaluate, write a report (3 to 5 minutes)
-#   make demo DATA=cifar10    the same on real photographs (fetched once, hash-checked), on SimCLR; METHOD=ibot on iBOT
+#   make demo DATA=cifar10    the same on real photographs (fetched once, hash-checked)
 #   make demo BASE=1          also train the base method alone instead of quoting its stored result
 #   make test                 all tests but the slow ones
 #   make install-mmseg        for semantic segmentation (no compiler)

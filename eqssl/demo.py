@@ -28,8 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STORED = ROOT / 'demo' / 'base_results.json'
 PATHS = ('rotation', 'translation', 'color', 'blur', 'mean')
 PROGRESS = {'kNN top-1': 'knn_top1', 'R2 mean (ridge)': 'r2/mean/all/ridge'}  # what the curves show
-METHODS = {'simclr': 'SimCLR', 'ibot': 'iBOT'}
-DEFAULTS = {'objects': 'ibot', 'cifar10': 'simclr'}  # the base method of each data set
+METHODS = {'ibot': 'iBOT'}
 Results = dict[str, dict[str, float]]
 
 
@@ -38,7 +37,7 @@ class Demo:
     """One run of the demo: a base method with intermediate reconstruction, beside the base alone and two controls.
 
     Attributes:
-        method: 'simclr' or 'ibot'.
+        method: 'ibot'; a further one needs its two configs in configs/demo and its name in METHODS.
         data: 'cifar10' or 'objects'.
         seed: of everything.
         options: ``--cfg-options`` of training and evaluation.

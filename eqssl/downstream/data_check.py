@@ -46,7 +46,7 @@ def _build(place: str, node: dict) -> Any:
     """With all its images, also those that its filter would leave out for want of annotations."""
     try:
         return DATASETS.build({**copy.deepcopy(node), 'lazy_init': False, 'filter_cfg': None})
-    except (OSError, RuntimeError, AssertionError, ValueError, KeyError, TypeError, SyntaxError) as error:
+    except (OSError, RuntimeError, AssertionError, ValueError, KeyError) as error:
         reason = ' '.join(str(error).split())[:300]
         raise UserError(f'{place} cannot be opened: {type(error).__name__}: {reason}') from error
 

@@ -110,6 +110,29 @@ def test_why_the_order_matters(nuclei, tmp_path):
     assert labels == {1}, "every nucleus is called 'cell'; if this changes, the check of the order can go"
 
 
+def test_classes_have_one_numbering_in_all_data_sets_and_may_stand_in_a_file(nuclei, tmp_path):
+    def reversed_in_val(cfg):
+        cfg.val_dataloader.dataset.metainfo = dict(classes=('nucleus', 'background'))
+
+    with pytest.raises(
+        UserError, match=r'val_dataloader.dataset.metainfo.classes=.* are not those of train_dataloader'
+    ):
+        check(SEGMENT, nuclei, reversed_in_val)
+    file = tmp_path / 'classes.txt'
+    file.write_text('background\nnucleus\n')
+
+    def from_file(name):
+        def change(cfg):
+            for loader in LOADERS:
+                cfg[loader].dataset.metainfo = dict(classes=name)
+
+        return change
+
+    check(SEGMENT, nuclei, from_file(str(file)))
+    with pytest.raises(UserError, match="classes='nucleus' is neither a list of names nor a file"):
+        check(SEGMENT, nuclei, from_file('nucleus'))
+
+
 def test_classes_of_voc_annotations(tmp_path):
     detector()
     voc0712(tmp_path)

@@ -128,6 +128,47 @@ def test_going_back_does_not_mix_with_later_checkpoints(tiny_config, tmp_path):
     assert [line['loss'] for line in lines] == [line['loss'] for line in log(tmp_path / 'w')[2:]]
 
 
+def test_a_run_of_another_place_is_continued_in_an_unused_work_dir_only(tiny_config, tmp_path):
+    a, b = train(tiny_config, tmp_path / 'a'), train(tiny_config, tmp_path / 'b', optim_wrapper__optimizer__lr=0.01)
+    cut_to(tmp_path / 'b', 2)
+    for check in (None, 1):
+        with pytest.raises(UserError, match='holds a run already .iter_2.pth'):
+            run_training(
+                arguments(tmp_path, config=tiny_config, work_dir=str(tmp_path / 'b'), check=check,
+                          resume=str(tmp_path / 'a' / 'iter_3.pth'))
+            )  # fmt: skip
+    assert log(tmp_path / 'b') == b != a
+
+
+def test_resume_goes_on_with_the_work_dir_also_where_the_run_began_from_weights(tiny_config, tmp_path):
+    train(tiny_config, tmp_path / 'a')
+    begun = {'load_from': str(tmp_path / 'a' / 'iter_4.pth')}
+    first = train(tiny_config, tmp_path / 'b', 'auto', train_cfg__max_iters=2, **begun)  # a job's first start
+    lines = train(tiny_config, tmp_path / 'b', 'auto', train_cfg__max_iters=4, **begun)
+    assert [line['iter'] for line in lines] == [1, 2, 3, 4] and lines[:2] == first
+    assert 'no checkpoint in' in min((tmp_path / 'b').glob('*/*.log')).read_text()
+
+
+def test_a_refused_resume_leaves_the_stored_config(tiny_config, tmp_path):
+    train(tiny_config, tmp_path / 'w')
+    before = (tmp_path / 'w' / 'tiny.py').read_text()
+    with pytest.raises(UserError, match='has seed 0, now 5'):
+        train(tiny_config, tmp_path / 'w', 'auto', randomness__seed=5)
+    assert (tmp_path / 'w' / 'tiny.py').read_text() == before
+
+
+def test_the_state_of_another_optimizer_is_refused_whatever_the_stored_config(tiny_config, tmp_path):
+    clip = {'optim_wrapper__clip_grad': dict(max_norm=float('inf'))}  # no plain data: the config cannot be compared
+    train(tiny_config, tmp_path / 'w', **clip)
+    for change in (
+        {'optim_wrapper__optimizer': dict(_delete_=True, type='SGD', lr=0.1, momentum=0.9)},
+        {'optim_wrapper__optimizer__amsgrad': True},
+    ):
+        with pytest.raises(UserError, match='of another kind|amsgrad=True needs a state'):
+            train(tiny_config, tmp_path / 'w', 'auto', train_cfg__max_iters=6, **clip, **change)
+    assert len(train(tiny_config, tmp_path / 'w', 'auto', train_cfg__max_iters=6, **clip)) == 6
+
+
 def test_two_runs_at_once_in_one_work_dir(tiny_config, tmp_path):
     from eqssl.engine.work_dir import claimed
 

@@ -26,7 +26,7 @@ def test_write_read_and_scan_for_the_newest_valid(tmp_path):
     assert store.read_checkpoint(tmp_path / 'iter_10.pth')['state_dict']['w'][0] == 10
 
 
-@pytest.mark.parametrize('damage', ['truncate', 'empty', 'flip', 'flip, no hash', 'truncate, no hash'])
+@pytest.mark.parametrize('damage', ['truncate', 'empty', 'flip', 'flip, no hash', 'truncate, no hash', 'hash'])
 def test_damaged_checkpoints_are_named_and_passed_over(tmp_path, damage):
     for i in (1, 2):
         store.write_checkpoint(tmp_path / f'iter_{i}.pth', content(i))
@@ -37,6 +37,8 @@ def test_damaged_checkpoints_are_named_and_passed_over(tmp_path, damage):
     newest.write_bytes({'truncate': raw[: len(raw) // 2], 'empty': b''}.get(damage.split(',')[0], raw))
     if 'no hash' in damage:
         store.hash_file_of(newest).unlink()
+    if damage == 'hash':
+        store.hash_file_of(newest).write_bytes(b'\xff\xfe')
     said: list[str] = []
     assert store.newest_valid(tmp_path, said.append).name == 'iter_1.pth'
     assert len(said) == 1 and 'iter_2.pth' in said[0]

@@ -60,7 +60,14 @@ def test_other_values_are_read_as_openmmlabs_tools_read_them():
     assert parse_options(values, CFG) == values
 
 
-@pytest.mark.parametrize('typed', ['/my', 'images', '=3', 'model.out=(1,'])
+def test_lists_keep_spaces_and_a_hook_called_checkpoint_is_no_path():
+    cfg = Config(dict(default_hooks=dict(checkpoint=dict(interval=1)), classes=('x',), files=[]))
+    typed = ["classes=('a b','c')", "files=['/a b/x']", 'default_hooks.checkpoint=None', 'default_hooks.checkpoint=5']
+    found = [parse_options([option], cfg) for option in typed]
+    assert [next(iter(x.values())) for x in found] == [('a b', 'c'), ['/a b/x'], None, 5]
+
+
+@pytest.mark.parametrize('typed', ['/my', 'images', '=3', 'model.out=(1,', 'data_root=', 'load_from='])
 def test_what_is_no_option_is_told_in_one_line(typed):
     with pytest.raises(UserError, match='--cfg-options: '):
         parse_options([typed], CFG)

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from eqssl.engine.checkpoint_store import write_checkpoint
-from eqssl.engine.work_dir import WorkDirLock, claimed, refuse_used, traces
+from eqssl.engine.work_dir import WorkDirLock, claimed, clear, continues, refuse_used, traces
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT
 
@@ -68,6 +68,30 @@ def test_two_processes_never_share_a_work_dir_and_a_killed_one_gives_it_free(tmp
             assert time.time() < deadline
             time.sleep(0.05)
     subprocess.run(['pkill', '-f', str(tmp_path)], check=False)
+
+
+def test_clearing_takes_every_trace_but_not_of_a_running_job(tmp_path):
+    write_checkpoint(tmp_path / 'iter_1.pth', {})
+    for name in ('log.jsonl', 'evaluation.jsonl', 'epoch_3.pth'):
+        (tmp_path / name).write_text('{}')
+    (tmp_path / 'results.json').write_text('{}')
+    process = holder(tmp_path)
+    with pytest.raises(UserError, match='is in use'):
+        clear(tmp_path)
+    process.kill()
+    process.wait()
+    clear(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['.lock', 'results.json'] and traces(tmp_path) == []
+    (tmp_path / '.lock').unlink()
+    (tmp_path / '.lock').mkdir()
+    with pytest.raises(UserError, match='.lock. cannot be opened .Is a directory.; remove it'):
+        WorkDirLock(str(tmp_path))
+
+
+def test_what_continues_a_work_dir(tmp_path):
+    assert continues(str(tmp_path), True, None) and not continues(str(tmp_path), False, None)
+    assert continues(str(tmp_path), True, str(tmp_path / 'x' / '..' / 'iter_1.pth'))
+    assert not continues(str(tmp_path), True, str(tmp_path.parent / 'iter_1.pth'))
 
 
 def test_a_claim_ends_with_its_block(tmp_path):
