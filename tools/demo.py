@@ -15,7 +15,7 @@ from eqssl.utils.errors import run_cli
 
 def main() -> int:
     """Run it."""
-    from eqssl.utils.flags import add_cfg_options, path_text
+    from eqssl.utils.flags import add_cfg_options, result_file
 
     parser = argparse.ArgumentParser(description='Pre-train, evaluate and report in a few minutes.')
     parser.add_argument('--data', choices=['objects', 'cifar10'], default='objects')
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument('--train-base', action='store_true', help='train the base alone instead of its stored result')
     parser.add_argument('--store-base', action='store_true', help='store the result of the base alone (maintainers)')
     add_cfg_options(parser)
-    parser.add_argument('--json', type=path_text, metavar='FILE', help='write the table as JSON')
+    parser.add_argument('--json', type=result_file, metavar='FILE', help='write the table as JSON')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
     warnings.filterwarnings('ignore')

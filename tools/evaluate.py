@@ -16,7 +16,7 @@ from eqssl.utils.errors import run_cli
 
 def parse_args() -> argparse.Namespace:
     """Flags."""
-    from eqssl.utils.flags import add_cfg_options, path_text
+    from eqssl.utils.flags import add_cfg_options, path_text, result_file
 
     parser = argparse.ArgumentParser(description='Evaluate frozen features of a checkpoint.')
     parser.add_argument('config', type=path_text)
@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--tasks', nargs='+', help='tasks of the config, all by default')
     parser.add_argument('--branch', choices=['teacher', 'student'])
     parser.add_argument('--controls', action='store_true', help='raw pixels and random initialization beside it')
-    parser.add_argument('--json', type=path_text, metavar='FILE')
+    parser.add_argument('--json', type=result_file, metavar='FILE')
     add_cfg_options(parser)
     parser.add_argument('--debug', action='store_true')
     return parser.parse_args()

@@ -17,11 +17,11 @@ from eqssl.utils.errors import UserError, run_cli
 
 def parse_args() -> argparse.Namespace:
     """The common flags, and those of a test."""
-    from eqssl.utils.flags import path_text, run_parser
+    from eqssl.utils.flags import path_text, result_file, run_parser
 
     parser = run_parser('Test a fine-tuned model.', 'the downstream config that it was trained with')
     parser.add_argument('checkpoint', type=path_text, help='of the fine-tuning (the whole model)')
-    parser.add_argument('--json', type=path_text, metavar='FILE', help='write the metrics there')
+    parser.add_argument('--json', type=result_file, metavar='FILE', help='write the metrics there')
     return parser.parse_args()
 
 

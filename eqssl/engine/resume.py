@@ -13,11 +13,18 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from eqssl.engine.checkpoint_store import iteration_of, list_checkpoints, newest_valid
+from eqssl.engine.checkpoint_store import (
+    iteration_of,
+    list_checkpoints,
+    load_strictly,
+    newest_valid,
+    read_checkpoint,
+)
 from eqssl.utils.config_difference import differences
 from eqssl.utils.errors import UserError
 
 PARTS = {'meta', 'state_dict', 'optimizer', 'param_schedulers', 'hooks', 'random_states'}
+_BACKBONE = 'to begin from a backbone alone: --cfg-options checkpoint=FILE'
 # The optimizer's state is stored by the place of a parameter in its groups.
 _FIXED = ('optim_wrapper.optimizer.type', 'optim_wrapper.paramwise_cfg', 'optim_wrapper.constructor')
 _SCHEDULED = ('optim_wrapper.optimizer', 'param_scheduler', 'train_cfg', 'auto_scale_lr')
@@ -61,6 +68,25 @@ def check_meta(meta: dict[str, Any], path: Path, global_batch: int, seed: int, i
             f"checkpoint '{path}' has {meta['iter']} iterations, more than the {iterations} of train_cfg; lengthen "
             'train_cfg'
         )
+
+
+def load_weights(model: Any, path: str) -> int:
+    """``load_from``: the weights of a whole model, all of them.
+
+    Returns:
+        number of tensors.
+
+    Raises:
+        UserError: no such file, or it does not fit.
+    """
+    checkpoint = read_checkpoint(path)
+    if 'state_dict' not in checkpoint:
+        keys = ', '.join(list(checkpoint)[:5])
+        raise UserError(f"load_from: checkpoint '{path}' has no state_dict (its keys: {keys}); {_BACKBONE}")
+    try:
+        return load_strictly(model, checkpoint['state_dict'], path)
+    except UserError as error:
+        raise UserError(f'load_from: {error}; {_BACKBONE}') from error
 
 
 def check_parts(checkpoint: dict[str, Any], path: Path) -> None:

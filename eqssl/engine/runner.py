@@ -17,7 +17,7 @@ from eqssl.engine.checkpoint_store import (
     write_checkpoint,
 )
 from eqssl.engine.random_state import get_random_state, set_random_state
-from eqssl.engine.resume import check_resumable, find_checkpoint, name_changes, restore_optimizer
+from eqssl.engine.resume import check_resumable, find_checkpoint, load_weights, name_changes, restore_optimizer
 from eqssl.models.layers import synchronize
 from eqssl.registry import RUNNERS
 from eqssl.utils import dist
@@ -86,12 +86,7 @@ class Runner(MMRunner):
         if self._found is not None:
             self.resume_from(self._found)
         elif self._load_from is not None:
-            try:
-                count = load_strictly(self.bare_model, self._state_of(self._load_from), self._load_from)
-            except UserError as error:
-                raise UserError(
-                    f'load_from: {error}; to begin from a backbone alone: --cfg-options checkpoint=FILE'
-                ) from error
+            count = load_weights(self.bare_model, self._load_from)
             self.logger.info(f'loaded {count} of {count} tensors from {self._load_from}')
         if self._resume and self._found is None:
             self.logger.warning(f'--resume: no checkpoint in {self.work_dir} yet, starting at iteration 0')
@@ -108,13 +103,6 @@ class Runner(MMRunner):
                 if isinstance(init, dict) and init.get('type') == 'eqssl.PretrainedBackbone':
                     module.init_cfg = None
         super()._init_model_weights()
-
-    @staticmethod
-    def _state_of(path: str | Path) -> dict[str, Any]:
-        checkpoint = read_checkpoint(path)
-        if 'state_dict' not in checkpoint:
-            raise UserError(f"checkpoint '{path}' has no state_dict (its keys: {', '.join(list(checkpoint)[:5])})")
-        return checkpoint['state_dict']
 
     # -- what a checkpoint is ------------------------------------------------------------------------------------
 

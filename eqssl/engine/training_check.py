@@ -16,7 +16,7 @@ from eqssl.engine.checkpoint_store import load_strictly, read_checkpoint
 from eqssl.engine.fit_check import check_fit
 from eqssl.engine.hooks import EvaluationHook
 from eqssl.engine.optimizers.constructor import OptimWrapperConstructor
-from eqssl.engine.resume import check_meta, check_parts, find_checkpoint
+from eqssl.engine.resume import check_meta, check_parts, find_checkpoint, load_weights
 from eqssl.models.layers import synchronize
 from eqssl.registry import DATASETS, HOOKS, MODELS, PARAM_SCHEDULERS, WEIGHT_INITIALIZERS
 from eqssl.utils.errors import UserError
@@ -99,7 +99,7 @@ def check_beginning(cfg: Config, model: Any, ranks: int, iterations: int) -> Non
         check_meta(checkpoint['meta'], found, cfg.train_dataloader.batch_size * ranks, cfg.randomness.seed, iterations)
         load_strictly(model, checkpoint['state_dict'], str(found))
     elif cfg.get('load_from'):
-        load_strictly(model, read_checkpoint(cfg.load_from).get('state_dict', {}), cfg.load_from)
+        load_weights(model, cfg.load_from)
     init = cfg.model.backbone.get('init_cfg')
     if found is None and isinstance(init, dict) and init.get('type') == 'eqssl.PretrainedBackbone':
         WEIGHT_INITIALIZERS.build(copy.deepcopy(init))(MODELS.build(copy.deepcopy(cfg.model.backbone)))

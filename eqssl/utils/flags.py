@@ -19,6 +19,13 @@ def path(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"'{text}': no such home folder") from error
 
 
+def result_file(text: str) -> str:
+    """As :func:`path_text`, for a file that is written when all is done: what cannot be one is told before."""
+    if path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"'{text}' is a folder")
+    return path_text(text)
+
+
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """``--cfg-options``, as typed; :func:`eqssl.engine.front_door.read_config` reads them with the config in hand."""
     parser.add_argument(

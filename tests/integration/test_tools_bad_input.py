@@ -95,6 +95,16 @@ def test_every_tool_says_it_in_one_line(kind, places, monkeypatch, capsys):
     assert not [path for path in Path(places['OUT']).rglob('*') if path.suffix in ('.pth', '.npy', '.jsonl')]
 
 
+def test_a_result_that_cannot_be_written_is_told_before_the_work(places, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    for tool in ('evaluate', 'profile', 'kill_resume'):
+        words = [*arguments_of(tool, places, []), '--json', str(tmp_path)]
+        monkeypatch.setattr('sys.argv', words)
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(ROOT / words[0]), run_name='__main__')
+        assert stop.value.code == 2 and f"--json: '{tmp_path}' is a folder" in capsys.readouterr().err
+
+
 def test_the_process_of_a_tool_ends_with_code_2_and_no_traceback(places):
     command = arguments_of('evaluate', places, KINDS['three images'][0])
     done = start([sys.executable, *command])

@@ -42,13 +42,13 @@ def read_groups(words: list[str]) -> dict[str, list[Path]]:
 
 def main() -> int:
     """Print the table and store it."""
-    from eqssl.utils.flags import path_text
+    from eqssl.utils.flags import result_file
 
     parser = argparse.ArgumentParser(description='Mean and spread of downstream runs.')
     parser.add_argument('groups', nargs='+', metavar='NAME=DIR')
     parser.add_argument('--measures', nargs='+', metavar='KEY', help='e.g. mIoU or coco/bbox_mAP; default all')
     parser.add_argument('--best', action='store_true', help='best validation by the first measure, not the last one')
-    parser.add_argument('--json', type=path_text, metavar='FILE')
+    parser.add_argument('--json', type=result_file, metavar='FILE')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
     from eqssl.downstream.results import collect

@@ -18,11 +18,11 @@ MEASURES = {
 
 def main() -> int:
     """Print the table and the gain of base + recon over the base alone, seed by seed."""
-    from eqssl.utils.flags import path, path_text
+    from eqssl.utils.flags import path, result_file
 
     parser = argparse.ArgumentParser(description='Mean and spread over runs of the demo.')
     parser.add_argument('folders', type=path, nargs='+')
-    parser.add_argument('--json', type=path_text, metavar='FILE')
+    parser.add_argument('--json', type=result_file, metavar='FILE')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
     from eqssl.evaluation.summary import mean_and_spread, paired_gain, read_results, summarize

@@ -21,7 +21,7 @@ DROPOUT = {'drop_path_rate': 0.2, 'drop_rate': 0.1}  # where the backbone has th
 
 def parse_args() -> argparse.Namespace:
     """Flags."""
-    from eqssl.utils.flags import add_cfg_options, path_text
+    from eqssl.utils.flags import add_cfg_options, path_text, result_file
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=path_text)
@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--signal', choices=['KILL', 'TERM', 'USR1'], default='KILL')
     parser.add_argument('--seed', type=int, default=0)
     add_cfg_options(parser)
-    parser.add_argument('--json', type=path_text, metavar='FILE')
+    parser.add_argument('--json', type=result_file, metavar='FILE')
     parser.add_argument('--debug', action='store_true')
     return parser.parse_args()
 

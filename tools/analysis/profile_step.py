@@ -13,12 +13,12 @@ from eqssl.utils.errors import run_cli
 
 def main() -> int:
     """Print the table."""
-    from eqssl.utils.flags import add_cfg_options, path_text
+    from eqssl.utils.flags import add_cfg_options, path_text, result_file
 
     parser = argparse.ArgumentParser(description='Count FLOPs, saved bytes, calls and host reads of a training step.')
     parser.add_argument('config', type=path_text)
     add_cfg_options(parser)
-    parser.add_argument('--json', type=path_text, metavar='FILE')
+    parser.add_argument('--json', type=result_file, metavar='FILE')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
 

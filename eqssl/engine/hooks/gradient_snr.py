@@ -43,7 +43,8 @@ class GradientSNRHook(Hook):
         if not self.watched:
             raise UserError(f"GradientSNRHook: no trainable parameter starts with prefix='{self.prefix}'")
         device = self.watched[0].device
-        if not self.mean:
+        if [t.shape for t in self.mean] != [p.shape for p in self.watched]:  # a new run, or one that watched others
+            self.steps = torch.zeros(())
             self.mean = [torch.zeros_like(p) for p in self.watched]
             self.square = [torch.zeros_like(p) for p in self.watched]
         else:  # resumed

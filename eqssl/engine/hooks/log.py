@@ -135,12 +135,12 @@ def truncate_log(file: Path, iteration: int) -> None:
     if not file.is_file():
         return
     kept = []
-    for text in file.read_text(encoding='utf-8').splitlines():
+    for text in file.read_text(encoding='utf-8', errors='replace').splitlines():
         try:
             line = json.loads(text)
         except json.JSONDecodeError:
             break
-        if line['iter'] > iteration:
+        if not isinstance(line, dict) or line.get('iter', iteration + 1) > iteration:
             break
         kept.append(text)
     temporary = file.with_name(file.name + '.tmp')
