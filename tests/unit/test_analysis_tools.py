@@ -61,6 +61,10 @@ def test_gradient_snr_continues_after_a_resume_and_ignores_a_skipped_step():
         parameter.grad = torch.full((3,), 0.5)
         hook.observe()
     assert one.measure() == two.measure() and math.isfinite(one.measure())
+    wider = GradientSNRHook(prefix='')
+    wider.load_state_dict(one.state_dict())
+    watched(wider, shape=(4,))
+    assert wider.steps == 0 and wider.mean[0].shape == (4,), 'what watched other parameters is of no use'
     with pytest.raises(UserError, match="prefix='neck'"):
         watched(GradientSNRHook(prefix='neck'))
 

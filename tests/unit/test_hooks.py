@@ -80,6 +80,18 @@ def test_log_writes_means_once_per_interval_and_reads_nothing_in_between(tmp_pat
     assert [(x['iter'], x['loss'], x['epoch']) for x in lines] == [(2, 2.0, 1.0), (4, 7.0, 2.0)]
 
 
+def test_sums_of_other_losses_begin_anew_and_a_damaged_log_is_cut(tmp_path):
+    hook, run = hooks.LogHook(interval=2, bar=False), log_runner(tmp_path)
+    hook.load_state_dict({'sums': torch.ones(7), 'count': 1})  # of a run that had other tasks
+    (tmp_path / 'log.jsonl').write_bytes(b'{"iter": 0}\n[3]\n{"iter": 0}\n\xff\xfe')
+    hook.before_train(run)
+    assert (tmp_path / 'log.jsonl').read_text() == '{"iter": 0}\n'
+    for i, loss in enumerate([1.0, 3.0]):
+        run.iter = i
+        hook.after_train_iter(run, i, outputs={'loss': torch.tensor(loss)})
+    assert json.loads((tmp_path / 'log.jsonl').read_text().splitlines()[-1])['loss'] == 2.0
+
+
 def test_persisting_non_finite_steps_stop_the_run_with_a_way_out(tmp_path):
     hook, run = hooks.LogHook(interval=1, max_nonfinite=3, bar=False), log_runner(tmp_path)
     run.optim_wrapper.nonfinite_run = torch.tensor(3.0)
