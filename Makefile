@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Each makes what it needs and says what it does.
 #   make demo                 pre-train on the embedded objects, evaluate, write a report (3 to 5 minutes)
 #   make demo DATA=cifar10    the same on real photographs (fetched once, hash-checked)
-#   make demo BASE=1          also train the base method alone instead of quoting its stored result
+#   make demo DATA=... BASE=1 also train the base method alone instead of quoting its stored result
 #   make test                 all tests but the slow ones
 #   make install-mmseg        for semantic segmentation (no compiler)
 #   make install-mmdet        for detection too: compiles mmcv's ops, once (5 to 10 minutes on two cores)
@@ -21,7 +21,7 @@ BASE_FLAG := $(if $(BASE),--train-base,)
 .PHONY: demo test install install-mmseg install-mmdet install-dev lint docs check-env clean slow
 
 demo: $(CORE)
-	$(BIN)/python tools/demo.py --data $(DATA) $(if $(METHOD),--method $(METHOD),) --seed $(SEED) $(BASE_FLAG) || { $(BIN)/python tools/check_env.py --quiet; exit 1; }
+	$(BIN)/python tools/demo.py --data $(DATA) --seed $(SEED) $(BASE_FLAG) || { $(BIN)/python tools/check_env.py --quiet; exit 1; }
 
 test: $(DET) $(DEV)
 	@echo '== ruff and mypy'

@@ -21,42 +21,6 @@ def read_log(work_dir: str | Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def read_evaluations(work_dir: str | Path) -> list[dict[str, float]]:
-    """Lines of ``evaluation.jsonl``; none where the run was not evaluated during training."""
-    file = Path(work_dir) / 'evaluation.jsonl'
-    return [json.loads(line) for line in file.read_text(encoding='utf-8').splitlines()] if file.is_file() else []
-
-
-def draw_progress(
-    curves: dict[str, list[dict[str, float]]], flat: dict[str, dict[str, float]], measures: dict[str, str]
-) -> np.ndarray:
-    """Measures during training beside controls that no training moves.
-
-    Args:
-        curves: network -> lines with ``iter`` and measures.
-        flat: control -> measures; drawn as level lines.
-        measures: heading -> key.
-
-    Returns:
-        ``[H, W, 3]`` uint8.
-    """
-    figure, axes = plt.subplots(1, len(measures), figsize=(5.2 * len(measures), 3.8), squeeze=False)
-    colors = dict(zip(curves, ('#718096', '#2b6cb0', '#2f855a'), strict=False))
-    for axis, (heading, key) in zip(axes[0], measures.items(), strict=True):
-        for name, lines in curves.items():
-            points = [(line['iter'], line[key]) for line in lines if key in line]
-            if points:
-                axis.plot(*zip(*points, strict=True), marker='o', ms=3.5, lw=1.8, label=name, color=colors.get(name))
-        for name, style in zip(flat, ((0, (1, 1)), (0, (4, 2)), '-.'), strict=False):
-            if key in flat[name]:
-                axis.axhline(flat[name][key], ls=style, lw=1.4, color='#c05621', label=name)
-        axis.set_title(heading, fontsize=11)
-        axis.set_xlabel('iterations')
-        axis.grid(alpha=0.25)
-    axes[0][-1].legend(fontsize=9)
-    return _picture(figure)
-
-
 def draw_curves(log: list[dict[str, float]]) -> np.ndarray:
     """Losses and collapse monitors over iterations, ``[H, W, 3]`` uint8."""
     steps = [line['iter'] for line in log]

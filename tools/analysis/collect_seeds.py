@@ -17,7 +17,7 @@ MEASURES = {
 
 
 def main() -> int:
-    """Print the table and the gain of base + recon over the base alone, seed by seed."""
+    """Print the table and the gain of iBOT + recon over iBOT alone, seed by seed."""
     from eqssl.utils.flags import path, result_file
 
     parser = argparse.ArgumentParser(description='Mean and spread over runs of the demo.')
@@ -30,9 +30,7 @@ def main() -> int:
 
     results = read_results(args.folders)
     rows = summarize(results, MEASURES)
-    names = list(results[0])
-    ours, base = (next(n for n in names if n.endswith(end)) for end in (' + recon', ' alone'))
-    gains = {k: mean_and_spread(paired_gain(results, ours, base, m)) for k, m in MEASURES.items()}
+    gains = {k: mean_and_spread(paired_gain(results, 'iBOT + recon', 'iBOT alone', m)) for k, m in MEASURES.items()}
     rows.append({'': 'gain, seed by seed', **gains})
     print(format_table(rows))
     if args.json:
