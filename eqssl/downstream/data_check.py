@@ -144,7 +144,7 @@ def _check_label_maps(place: str, node: dict, infos: Sequence[dict], classes: in
 
 def _head_classes(node: Any) -> Iterator[tuple[str, int]]:
     for place, found in placed_dicts(node, 'model'):
-        if isinstance(found.get('num_classes'), int) and place.endswith(('bbox_head', 'mask_head', '_head', ']')):
+        if isinstance(found.get('num_classes'), int) and place.endswith(('_head', ']')):
             yield f'{place}.num_classes', found['num_classes']
 
 

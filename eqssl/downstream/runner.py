@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from eqssl.engine.checkpoint_store import damaged_member, list_checkpoints, load_strictly, newest_valid, read_checkpoint
+from eqssl.engine.checkpoint_store import damaged_archive, load_strictly, read_checkpoint
+from eqssl.engine.resume import find_checkpoint
 from eqssl.engine.work_dir import SAVED
 from eqssl.utils.config_difference import differences
 from eqssl.utils.errors import UserError
-
-
-def _cut_off(path: Path) -> str | None:
-    """mmengine writes in place, without a hash beside it; what a killed run leaves has no end."""
-    damaged = damaged_member(path)
-    return None if damaged is None else f'it is cut off or damaged ({damaged})'
 
 
 def find_beginning(cfg: Config) -> str | None:
@@ -32,17 +24,12 @@ def find_beginning(cfg: Config) -> str | None:
     checkpoint.
 
     Raises:
-        UserError: there are checkpoints, and all are cut off.
+        UserError: there are checkpoints, and all are cut off or damaged.
     """
-    if cfg.get('resume') and cfg.get('resume_file'):
-        cfg.load_from = cfg.resume_file
-    elif cfg.get('resume'):
-        folder = Path(cfg.work_dir)
-        newest = newest_valid(folder, lambda text: print_log(text, 'current', logging.WARNING), SAVED, _cut_off)
-        if newest is None and list_checkpoints(folder, SAVED):
-            raise UserError(f"--resume: all checkpoints in '{folder}' are cut off; remove them to start anew")
-        cfg.load_from = cfg.get('load_from') if newest is None else str(newest)
-        cfg.resume = newest is not None
+    if cfg.get('resume'):
+        found = find_checkpoint(cfg.work_dir, cfg.get('resume_file'), SAVED, damaged_archive)
+        cfg.load_from = cfg.get('load_from') if found is None else str(found)
+        cfg.resume = found is not None
     return cfg.get('load_from')
 
 
@@ -57,7 +44,7 @@ class FineTuneRunner(Runner):
     def _name_changes(self, stored: Any) -> None:
         """Keys that differ from the config in the checkpoint, one line each."""
         for change in (differences(stored, self.cfg) if isinstance(stored, str) else None) or []:
-            kept = change.under('optim_wrapper.optimizer', 'param_scheduler')
+            kept = change.under('optim_wrapper.optimizer', 'optim_wrapper.paramwise_cfg', 'param_scheduler')
             fate = 'stays as in the checkpoint (mmengine restores it)' if kept else 'applied from here on'
             self.logger.warning(f'--resume: {change}: {fate}')
 

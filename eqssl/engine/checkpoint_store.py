@@ -114,13 +114,14 @@ def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
     _sync_folder(path.parent)
 
 
-def damaged_member(path: Path) -> str | None:
-    """The first part of an archive whose own checksum does not fit; None: all fit."""
+def damaged_archive(path: Path) -> str | None:
+    """What the checksums inside the archive that torch writes say, or None where all fit."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.testzip()
+            part = archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, NotImplementedError):
-        return 'its end'
+        return 'it is cut off'
+    return None if part is None else f'it is damaged ({part})'
 
 
 def verify(path: Path) -> str | None:
@@ -130,8 +131,8 @@ def verify(path: Path) -> str | None:
     """
     side = hash_file_of(path)
     if not side.is_file():
-        damaged = damaged_member(path)
-        return None if damaged is None else f'it has no .sha256 file, and is damaged or half-written ({damaged})'
+        problem = damaged_archive(path)
+        return None if problem is None else f'{problem}, and has no .sha256 file'
     if side.read_text(errors='replace').split()[:1] != [file_hash(path)]:
         return 'its content does not match its .sha256 file (damaged or half-written)'
     return None

@@ -8,17 +8,21 @@ config's values and length; keys that changed are named, one line each, and thos
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
 
 from eqssl.engine.checkpoint_store import (
+    NAME,
     iteration_of,
     list_checkpoints,
     load_strictly,
     newest_valid,
     read_checkpoint,
+    verify,
 )
 from eqssl.utils.config_difference import differences
 from eqssl.utils.errors import UserError
@@ -30,8 +34,19 @@ _FIXED = ('optim_wrapper.optimizer.type', 'optim_wrapper.paramwise_cfg', 'optim_
 _SCHEDULED = ('optim_wrapper.optimizer', 'param_scheduler', 'train_cfg', 'auto_scale_lr')
 
 
-def find_checkpoint(work_dir: str | Path, file: str | None = None) -> Path | None:
+def find_checkpoint(
+    work_dir: str | Path,
+    file: str | None = None,
+    name: re.Pattern[str] = NAME,
+    problem_of: Callable[[Path], str | None] = verify,
+) -> Path | None:
     """What ``--resume`` continues from: the given file, or the newest valid checkpoint of the work dir, if any.
+
+    Args:
+        work_dir: of the run.
+        file: of ``--resume FILE``.
+        name: of checkpoints.
+        problem_of: what is wrong with one, or None.
 
     Raises:
         UserError: there are checkpoints, and none is valid.
@@ -39,7 +54,7 @@ def find_checkpoint(work_dir: str | Path, file: str | None = None) -> Path | Non
     if file is not None:
         return Path(file)
     problems: list[str] = []
-    found = newest_valid(Path(work_dir), problems.append)
+    found = newest_valid(Path(work_dir), problems.append, name, problem_of)
     if found is None and problems:
         raise UserError(
             f"--resume: none of the {len(problems)} checkpoints in '{work_dir}' is valid ({problems[0]}); restore "
@@ -161,9 +176,7 @@ def _check_groups(wrapper: Any, stored: dict[str, Any]) -> None:
     """
     ours, theirs = wrapper.optimizer.param_groups, stored['param_groups']
     sizes = [[len(group['params']) for group in groups] for groups in (theirs, ours)]
-    kinds = [
-        {key for key in ('betas', 'momentum', 'trust_coefficient') if key in groups[0]} for groups in (theirs, ours)
-    ]
+    kinds = [[key for key in ('betas', 'momentum') if key in groups[0]] for groups in (theirs, ours)]
     if sizes[0] != sizes[1] or kinds[0] != kinds[1]:
         raise UserError(
             f'--resume: the optimizer in the checkpoint is of another kind, or over other parameters (groups of '

@@ -16,6 +16,7 @@ from eqssl.engine.training_process import train_process
 from eqssl.evaluation.evaluator import Evaluation
 from eqssl.evaluation.summary import mean_and_spread
 from eqssl.utils.errors import UserError
+from eqssl.utils.json_lines import read_lines
 from eqssl.utils.tables import write_json
 
 Measures = dict[str, float]
@@ -73,7 +74,7 @@ class Comparison:
         write_json(folder / 'run.json', {'config': mark})
         print(f'== {config.stem}, seed {seed}', flush=True)
         last = train_process(config, folder, self._options(seed), resume=True)
-        measures = json.loads((folder / 'evaluation.jsonl').read_text(encoding='utf-8').splitlines()[-1])
+        measures = read_lines(folder / 'evaluation.jsonl')[-1]
         if measures['iter'] != iteration_of(last):
             raise UserError(f"'{folder}' has no evaluation of its last iteration; delete {last.name} and run again")
         measures['minutes'] = trained_minutes(folder / 'log.jsonl', cfg.train_dataloader.batch_size)
@@ -155,7 +156,7 @@ def trained_minutes(log: Path, batch: int) -> float:
         batch: images per iteration.
     """
     minutes, before = 0.0, 0
-    for line in map(json.loads, log.read_text(encoding='utf-8').splitlines()):
+    for line in read_lines(log):
         minutes += (line['iter'] - before) * batch / line['images_per_s'] / 60
         before = line['iter']
     return minutes

@@ -46,7 +46,7 @@ def _show(value: Any, other: Any) -> str:
     if len(text) <= 80:
         return text
     pairs = zip(text, repr(other), strict=False)
-    common = next((place for place, (a, b) in enumerate(pairs) if a != b), len(text))
+    common = next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(text), len(repr(other))))
     start = max(0, min(common - 20, len(text) - 74))
     return ('...' if start else '') + text[start : start + 74] + ('...' if start + 74 < len(text) else '')
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,14 @@ import numpy as np
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 
+from eqssl.utils.json_lines import read_lines
+
 MONITORS = ('teacher_entropy', 'prototype_entropy', 'agreement', 'feature_std', 'embedding_std', 'rankme')
 
 
 def read_log(work_dir: str | Path) -> list[dict[str, float]]:
     """Lines of ``log.jsonl``."""
-    text = (Path(work_dir) / 'log.jsonl').read_text(encoding='utf-8')
-    return [json.loads(line) for line in text.splitlines()]
+    return read_lines(Path(work_dir) / 'log.jsonl')
 
 
 def draw_curves(log: list[dict[str, float]]) -> np.ndarray:
@@ -67,7 +67,7 @@ def draw_comparison(runs: dict[str, list[Path]], measures: dict[str, str]) -> np
     for axis, (heading, key) in zip(axes[0], measures.items(), strict=True):
         for name, folders in runs.items():
             files = [f / 'evaluation.jsonl' for f in folders if (f / 'evaluation.jsonl').is_file()]
-            lines = [[json.loads(line) for line in f.read_text(encoding='utf-8').splitlines()] for f in files]
+            lines = [read_lines(f) for f in files]
             lines = [run for run in lines if run and key in run[0]]
             if not lines:
                 continue

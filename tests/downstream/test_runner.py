@@ -51,7 +51,7 @@ def test_the_newest_checkpoint_that_is_whole(tmp_path):
             path.write_bytes(path.read_bytes()[:500])
         assert beginning(tmp_path, resume=True) == (str(tmp_path / name), True)
     (tmp_path / 'epoch_8.pth').write_bytes(b'')
-    with pytest.raises(UserError, match='all checkpoints in .* are cut off'):
+    with pytest.raises(UserError, match='none of the 3 checkpoints in .* is valid .*cut off'):
         beginning(tmp_path, resume=True)
 
 

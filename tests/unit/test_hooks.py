@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from eqssl.engine import hooks
-from eqssl.engine.hooks.log import truncate_log
 from eqssl.evaluation.summary import mean_and_spread, paired_gain, summarize
 from eqssl.utils.errors import UserError
+from eqssl.utils.json_lines import keep_until
 
 
 class Logger:
@@ -49,7 +49,7 @@ def test_unreadable_images_are_listed_once_and_stop_the_run_above_the_share(tmp_
 def test_log_lines_that_will_be_written_again_and_torn_ones_are_dropped(tmp_path):
     file = tmp_path / 'log.jsonl'
     file.write_text(''.join(json.dumps({'iter': i}) + '\n' for i in (1, 2, 3)) + '{"iter": 4, "lo')
-    truncate_log(file, 2)
+    keep_until(file, 2)
     assert [json.loads(x)['iter'] for x in file.read_text().splitlines()] == [1, 2]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
@@ -16,7 +17,7 @@ from PIL import JpegImagePlugin
 
 from eqssl.datasets.readers.raster import Raster, UnreadableImage, check_size, orientation_of
 
-_SOI, _EOI, _SOS, _APP0, _APP1 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1
+_EOI, _SOS, _APP0, _APP1 = 0xD9, 0xDA, 0xE0, 0xE1
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _SEQUENTIAL = {0xC0, 0xC1, 0xC9}
 _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
@@ -117,19 +118,19 @@ def missing_scans(data: bytes) -> str | None:
     return None
 
 
-def check_scan(data: bytes) -> bytes:
-    """The bytes that decode without a warning: those of the file, or of an orderly copy.
+def check_scan(data: bytes) -> None:
+    """Refuse a file whose picture is damaged or cut off.
 
     Raises:
-        UnreadableImage: the picture is damaged or cut off.
+        UnreadableImage: says how.
     """
-    return _whole(data)[0]
+    _whole(data, _header(data))
 
 
-def _whole(data: bytes) -> tuple[bytes, np.ndarray]:
-    """Bytes that decode without a warning, and their pixels."""
+def _whole(data: bytes, header: _Header) -> tuple[bytes, np.ndarray]:
+    """The bytes that decode without a warning (of the file, or of an orderly copy), and their pixels."""
     try:
-        return data, _decode(data)
+        return data, _decode(data, header)
     except ValueError as error:
         reason = error
     for unpad in (False, True):
@@ -137,33 +138,55 @@ def _whole(data: bytes) -> tuple[bytes, np.ndarray]:
         if copy is None:
             break
         try:
-            return copy, _decode(copy)
+            return copy, _decode(copy, header)
         except ValueError as error:
             if _PADDED_END not in str(error):
                 break
     raise UnreadableImage(' '.join(str(reason).split())) from reason
 
 
-def _header(data: bytes) -> tuple[int, int, bool]:
-    """Components of the frame, how many of them the first scan has, and whether the frame is progressive."""
-    components, progressive = 0, False
+@dataclass
+class _Header:
+    """What stands before the first scan.
+
+    Attributes:
+        frame: marker of the frame, 0 where there is none.
+        components: of the frame.
+        scanned: how many of them the first scan has.
+        exif, xmp: metadata blocks, where there are any.
+    """
+
+    frame: int = 0
+    components: int = 0
+    scanned: int = 0
+    exif: bytes | None = None
+    xmp: bytes | None = None
+
+
+def _header(data: bytes) -> _Header:
+    """One walk up to the first scan; an image that is too large is refused there."""
+    header = _Header()
     for marker, body in _parts(data):
         if marker in _FRAMES and len(body) > 7:
             check_size(int.from_bytes(body[5:7]), int.from_bytes(body[3:5]))
-            components, progressive = body[7], marker not in _SEQUENTIAL
-        if marker == _SOS:
-            return components, body[2] if len(body) > 2 else 0, progressive
-    return components, 0, progressive
+            header.frame, header.components = marker, body[7]
+        elif marker == _APP1 and body[2:8] == b'Exif\0\0':
+            header.exif = header.exif or body[2:]
+        elif marker == _APP1 and body[2:31] == b'http://ns.adobe.com/xap/1.0/\0':
+            header.xmp = header.xmp or body[31:]
+        elif marker == _SOS:
+            header.scanned = body[2] if len(body) > 2 else 0
+            break
+    return header
 
 
-def _decode(data: bytes) -> np.ndarray:
+def _decode(data: bytes, header: _Header) -> np.ndarray:
     """Strictly, ``[H, W, 3]`` RGB or ``[H, W, 4]`` of an ink picture; ValueError at any warning."""
-    components, scanned, progressive = _header(data)
     try:
-        pixels = simplejpeg.decode_jpeg(data, colorspace='CMYK' if components == 4 else 'RGB', strict=True)
+        pixels = simplejpeg.decode_jpeg(data, colorspace='CMYK' if header.components == 4 else 'RGB', strict=True)
     except KeyError as error:
         raise ValueError('a chroma subsampling that is not read') from error
-    if progressive or scanned < components:
+    if header.frame not in _SEQUENTIAL or header.scanned < header.components:
         missing = missing_scans(data)
         if missing is not None:
             raise ValueError(missing)
@@ -176,19 +199,8 @@ def read_jpeg(data: bytes) -> Raster:
     Raises:
         UnreadableImage: damaged, cut off, or of a kind that libjpeg does not read (12 bits per sample).
     """
-    data, pixels = _whole(data)
+    header = _header(data)
+    data, pixels = _whole(data, header)
     if pixels.shape[2] == 4:  # Pillow knows whose inks are inverted
         pixels = np.asarray(JpegImagePlugin.JpegImageFile(io.BytesIO(data)).convert('RGB'))
-    return Raster(pixels, orientation=_orientation(data))
-
-
-def _orientation(data: bytes) -> int:
-    exif = xmp = None
-    for marker, body in _parts(data):
-        if marker == _SOS:
-            break
-        if marker == _APP1 and body[2:8] == b'Exif\0\0':
-            exif = exif or body[2:]
-        elif marker == _APP1 and body[2:31] == b'http://ns.adobe.com/xap/1.0/\0':
-            xmp = xmp or body[31:]
-    return orientation_of(exif, xmp)
+    return Raster(pixels, orientation=orientation_of(header.exif, header.xmp))

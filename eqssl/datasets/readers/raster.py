@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -77,6 +78,12 @@ def _check_values(values: np.ndarray) -> None:
         raise UnreadableImage('pixels that are not finite')
 
 
+@lru_cache(maxsize=8)
+def _table(largest: int, white: float) -> np.ndarray:
+    """8 bits for every value from 0 to ``largest``."""
+    return np.rint(np.clip(np.arange(largest + 1) * (255 / white), 0, 255)).astype(np.uint8)
+
+
 def _scale(values: np.ndarray, white: float) -> np.ndarray:
     """Samples to uint8; ``white`` and everything above it becomes 255."""
     if values.dtype == np.uint8 and white == 255:
@@ -84,8 +91,7 @@ def _scale(values: np.ndarray, white: float) -> np.ndarray:
     if values.dtype.kind == 'b':
         return values.view(np.uint8) * np.uint8(255)
     if values.dtype.kind in 'ui' and values.dtype.itemsize <= 2:
-        table = np.rint(np.clip(np.arange(np.iinfo(values.dtype).max + 1) * (255 / white), 0, 255)).astype(np.uint8)
-        return table[values]
+        return _table(int(np.iinfo(values.dtype).max), white)[values]
     return np.rint(np.clip(values.astype(np.float64) * (255 / white), 0, 255)).astype(np.uint8)
 
 

@@ -136,7 +136,7 @@ def _meaning(page: Any, values: np.ndarray, setting: float | None) -> Raster:
         photometric = PHOTOMETRIC.RGB
     color, alpha = _channels(page, values, photometric)
     premultiplied = alpha is not None and page.extrasamples[:1] == (EXTRASAMPLE.ASSOCALPHA,)
-    if photometric in (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.SEPARATED) and (white is None or (deep and own is None)):
+    if photometric in (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.SEPARATED) and own is None:
         raise UnreadableImage(f'floating point pixels of kind {photometric.name}')
     if photometric == PHOTOMETRIC.MINISWHITE:
         color = ~color if color.dtype.kind == 'b' else np.clip(white - color.astype(np.float64), 0, None)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
 
-from eqssl.engine.hooks.log import truncate_log
 from eqssl.engine.random_state import get_random_state, set_random_state
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
+from eqssl.utils.json_lines import append_line, keep_until, read_lines
 
 
 @HOOKS.register_module()
@@ -56,15 +53,16 @@ class EvaluationHook(Hook):
         self.evaluation.check()
 
     def before_run(self, runner: Any) -> None:
-        """See :meth:`prepare`; on every rank, so that all stop together."""
-        self.prepare(runner.cfg.get('evaluation'))
+        """See :meth:`prepare`; what rank 0 refuses stops every rank."""
+        dist.rank_0_decides(lambda: self.prepare(runner.cfg.get('evaluation')))
 
     def before_train(self, runner: Any) -> None:
         """Drop results that a resumed run will measure again; make up for one that was due and is not there."""
         if dist.rank() == 0:
-            truncate_log(self._file(runner), runner.iter)
-        made_up = runner.iter > 0 and self._due(runner, runner.iter)
-        if dist.broadcast_object(made_up and last_iteration(self._file(runner)) != runner.iter):
+            keep_until(self._file(runner), runner.iter)
+        lines = read_lines(self._file(runner))
+        there = any(line['iter'] == runner.iter for line in lines)
+        if dist.broadcast_object(runner.iter > 0 and self._due(runner, runner.iter) and not there):
             self._evaluate(runner, runner.iter)
 
     def _file(self, runner: Any) -> Path:
@@ -93,7 +91,7 @@ class EvaluationHook(Hook):
 
     def _run(self, runner: Any, done: int) -> None:
         result = self.evaluation.run(runner.bare_model)
-        append_line(self._file(runner), json.dumps({'iter': done, **result}))
+        append_line(self._file(runner), {'iter': done, **result})
         runner.visualizer.add_scalars({f'eval/{k}': v for k, v in result.items()}, step=done)
         shown = '  '.join(f'{k}={v:.3f}' for k, v in result.items() if 'global' not in k)
         runner.logger.info(f'evaluation after iteration {done}: {shown}')
@@ -106,21 +104,3 @@ class EvaluationHook(Hook):
                 f'the training is complete and saved, but its last evaluation failed ({failed}); mend it and run '
                 'tools/evaluate.py'
             )
-
-
-def append_line(file: Path, text: str) -> None:
-    """Add a line, the whole of it or nothing."""
-    size = file.stat().st_size if file.is_file() else 0
-    try:
-        with open(file, 'a', encoding='utf-8') as stream:
-            stream.write(text + '\n')
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.truncate(file, size)
-        raise
-
-
-def last_iteration(file: Path) -> int | None:
-    """``iter`` of the last line of a results file; None where there is none."""
-    lines = file.read_text(encoding='utf-8').splitlines() if file.is_file() else []
-    return json.loads(lines[-1])['iter'] if lines else None

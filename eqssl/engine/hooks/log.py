@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from eqssl.engine.hooks.progress_bar import ProgressBar
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
+from eqssl.utils.json_lines import append_line, keep_until
 
 
 @HOOKS.register_module()
@@ -48,7 +48,7 @@ class LogHook(Hook):
         self.start_time, self.start_iter = time.time(), runner.iter
         self.last_time, self.last_iter = self.start_time, runner.iter
         if dist.rank() == 0:
-            truncate_log(self._file(runner), runner.iter)
+            keep_until(self._file(runner), runner.iter)
             if self.use_bar:
                 self.bar = ProgressBar.open(runner.iter, runner.max_iters, runner.global_batch)
 
@@ -93,8 +93,7 @@ class LogHook(Hook):
         line.update(weight_decay=group.get('weight_decay', 0.0), **means)
         line.update(nonfinite_steps=skipped, images_per_s=round(rate, 1))
         if dist.rank() == 0:
-            with open(self._file(runner), 'a', encoding='utf-8') as file:
-                file.write(json.dumps(line) + '\n')
+            append_line(self._file(runner), line)
             runner.visualizer.add_scalars({k: v for k, v in line.items() if k != 'iter'}, step=done)
             self._show(runner, line, left)
         if in_a_row >= self.max_nonfinite:
@@ -128,21 +127,3 @@ class LogHook(Hook):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`."""
         self.sums, self.count = state['sums'], state['count']
-
-
-def truncate_log(file: Path, iteration: int) -> None:
-    """Keep the lines up to an iteration; a torn last line (crash while writing) goes too."""
-    if not file.is_file():
-        return
-    kept = []
-    for text in file.read_text(encoding='utf-8', errors='replace').splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            break
-        if not isinstance(line, dict) or line.get('iter', iteration + 1) > iteration:
-            break
-        kept.append(text)
-    temporary = file.with_name(file.name + '.tmp')
-    temporary.write_text(''.join(f'{text}\n' for text in kept), encoding='utf-8')
-    temporary.replace(file)
