@@ -182,10 +182,7 @@ def _header(data: bytes) -> _Header:
 
 def _decode(data: bytes, header: _Header) -> np.ndarray:
     """Strictly, ``[H, W, 3]`` RGB or ``[H, W, 4]`` of an ink picture; ValueError at any warning."""
-    try:
-        pixels = simplejpeg.decode_jpeg(data, colorspace='CMYK' if header.components == 4 else 'RGB', strict=True)
-    except KeyError as error:
-        raise ValueError('a chroma subsampling that is not read') from error
+    pixels = simplejpeg.decode_jpeg(data, colorspace='CMYK' if header.components == 4 else 'RGB', strict=True)
     if header.frame not in _SEQUENTIAL or header.scanned < header.components:
         missing = missing_scans(data)
         if missing is not None:
