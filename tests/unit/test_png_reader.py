@@ -54,6 +54,22 @@ def test_the_transparent_color_of_a_sixteen_bit_png_is_compared_in_sixteen_bits(
     assert got.tolist() == [[[255, 255, 255], [4, 8, 12]]]
 
 
+@pytest.mark.parametrize('kind', [b'IDAT', b'tRNS'])
+def test_checksums_are_ours_to_check(kind):
+    """Pillow, which reads interlaced files, passes over those of the pixels, and libpng over the transparent color's."""
+    header = struct.pack('>IIBBBBB', 1, 1, 8, 2, 0, 0, 1)  # one pixel: Adam7's first pass
+    clear = chunk(b'tRNS', struct.pack('>HHH', 1, 2, 4))
+    pixels = chunk(b'IDAT', zlib.compress(b'\0\1\2\3'))
+    whole = b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + clear + pixels + chunk(b'IEND', b'')
+    assert decode(whole).tolist() == [[[1, 2, 3]]]
+    place = whole.index(kind)
+    length = int.from_bytes(whole[place - 4 : place])
+    damaged = bytearray(whole)
+    damaged[place + 4 + length] ^= 0xFF
+    with pytest.raises(UnreadableImage, match=f"the checksum of chunk '{kind.decode()}' does not fit"):
+        decode(bytes(damaged))
+
+
 def test_metadata_of_a_png_does_not_decide_over_its_pixels():
     info = PngImagePlugin.PngInfo()
     info.add_text('workflow', 'x' * (1100 << 10), zip=True)
