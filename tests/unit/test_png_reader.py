@@ -56,7 +56,7 @@ def test_the_transparent_color_of_a_sixteen_bit_png_is_compared_in_sixteen_bits(
 
 @pytest.mark.parametrize('kind', [b'IDAT', b'tRNS'])
 def test_checksums_are_ours_to_check(kind):
-    """Pillow, which reads interlaced files, passes over those of the pixels, and libpng over the transparent color's."""
+    """Pillow, which reads interlaced files, passes over those of the pixels, libpng over the transparent color's."""
     header = struct.pack('>IIBBBBB', 1, 1, 8, 2, 0, 0, 1)  # one pixel: Adam7's first pass
     clear = chunk(b'tRNS', struct.pack('>HHH', 1, 2, 4))
     pixels = chunk(b'IDAT', zlib.compress(b'\0\1\2\3'))
