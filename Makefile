@@ -1,13 +1,15 @@
 # Two commands do everything: `make demo` and `make test`. Each makes what it needs and says what it does.
-#   make demo                 pre-train on the embedded objects, evaluate, write a report (3 to 5 minutes)
-#   make demo DATA=cifar10    the same on real photographs (fetched once, hash-checked)
-#   make demo DATA=... BASE=1 also train the base method alone instead of quoting its stored result
+#   make demo                 pre-train on the embedded photographs, evaluate, write a report (3 to 5 minutes)
+#   make demo DATA=cifar10    the same on CIFAR-10 (fetched once, hash-checked)
+#   make demo METHOD=ibot     with iBOT and a small ViT as the base (DATA=photos, objects or cifar10)
+#   make demo ... BASE=1      also train the base method alone instead of quoting its stored result
 #   make test                 all tests but the slow ones
 #   make install-mmseg        for semantic segmentation (no compiler)
 #   make install-mmdet        for detection too: compiles mmcv's ops, once (5 to 10 minutes on two cores)
 PYTHON ?= python3
 VENV ?= .venv
-DATA ?= objects
+METHOD ?= simclr
+DATA ?= photos
 SEED ?= 0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
@@ -21,7 +23,7 @@ BASE_FLAG := $(if $(BASE),--train-base,)
 .PHONY: demo test install install-mmseg install-mmdet install-dev lint docs check-env clean slow
 
 demo: $(CORE)
-	$(BIN)/python tools/demo.py --data $(DATA) --seed $(SEED) $(BASE_FLAG) || { $(BIN)/python tools/check_env.py --quiet; exit 1; }
+	$(BIN)/python tools/demo.py --method $(METHOD) --data $(DATA) --seed $(SEED) $(BASE_FLAG) || { $(BIN)/python tools/check_env.py --quiet; exit 1; }
 
 test: $(DET) $(DEV)
 	@echo '== ruff and mypy'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,45 +18,112 @@ from eqssl.engine.training_process import train_process
 from eqssl.evaluation import Evaluation
 from eqssl.evaluation.command import load_model
 from eqssl.registry import DATASETS
+from eqssl.utils.errors import UserError
+from eqssl.utils.json_lines import read_lines
 from eqssl.utils.tables import format_table, write_json
 from eqssl.visualization import Report
-from eqssl.visualization.curves import draw_curves, read_log
+from eqssl.visualization.curves import draw_comparison, draw_curves, read_log
 from eqssl.visualization.pictures import montage, pca_at_higher_resolution, reconstruction_rows, with_captions
 
 ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / 'configs' / 'demo'
 STORED = ROOT / 'demo' / 'base_results.json'
+METHODS = {'simclr': 'SimCLR', 'ibot': 'iBOT'}
 PATHS = ('rotation', 'translation', 'color', 'blur', 'mean')
+CURVES = {'kNN top-1': 'knn_top1', 'R2, mean over paths (linear probe)': 'r2/mean/all/ridge'}
 Results = dict[str, dict[str, float]]
+Lines = list[dict[str, float]]
 
 
-def config_path(name: str, data: str) -> Path:
-    """``configs/demo/<name>_<data>.py``."""
-    return ROOT / 'configs' / 'demo' / f'{name}_{data}.py'
+@dataclass(frozen=True)
+class Demo:
+    """One run of the demo.
+
+    Attributes:
+        method: key of :data:`METHODS`, the base method.
+        data: 'photos', 'objects' or 'cifar10'.
+        seed: of everything.
+        options: further ``--cfg-options``.
+    """
+
+    method: str
+    data: str
+    seed: int
+    options: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the base method."""
+        return METHODS[self.method]
+
+    @property
+    def overrides(self) -> list[str]:
+        """All ``--cfg-options``."""
+        return [f'randomness.seed={self.seed}', *self.options]
+
+    def work_dir(self, base: bool) -> Path:
+        """Of the training with reconstruction, or of the base alone."""
+        return Path('work_dirs') / f'demo_{self.method}_{self.data}_seed{self.seed}{"_base" if base else ""}'
+
+    def config(self, base: bool) -> Path:
+        """The config file.
+
+        Raises:
+            UserError: there is none for this method on these data.
+        """
+        path = CONFIGS / f'{self.method}{"" if base else "_recon"}_{self.data}.py'
+        if not path.is_file():
+            there = sorted(p.stem.partition('_recon_')[2] for p in CONFIGS.glob(f'{self.method}_recon_*.py'))
+            raise UserError(f"--data {self.data}: {self.name} has no config '{path.name}'; it has {', '.join(there)}")
+        return path
+
+    def train(self, base: bool) -> Path:
+        """Train; returns the last checkpoint."""
+        what = 'alone' if base else '+ reconstruction'
+        print(f'== training {self.name} {what} ({self.config(base).name})', flush=True)
+        return train_process(self.config(base), self.work_dir(base), self.overrides)
+
+    def evaluate(self, base: bool, checkpoint: Path) -> dict[str, float]:
+        """The trained model under the config's evaluation."""
+        cfg = open_front_door(str(self.config(base)), self.overrides)
+        return Evaluation.from_settings(cfg.evaluation).run(load_model(cfg, str(checkpoint)))
+
+    def controls(self) -> Results:
+        """Raw pixels and random initialization of the base's network."""
+        cfg = open_front_door(str(self.config(base=True)), self.overrides)
+        return Evaluation.from_settings(cfg.evaluation).controls(cfg.model, self.seed)
+
+    def flat_lines(self) -> Results:
+        """The controls by the measures of the curves."""
+        cfg = open_front_door(str(self.config(base=True)), self.overrides)
+        hook = cfg.default_hooks.evaluation
+        evaluation = Evaluation.from_settings({**cfg.evaluation, 'limits': hook.limits})
+        evaluation.select(hook.tasks)
+        return evaluation.controls(cfg.model, self.seed)
+
+    def curve(self, base: bool) -> Lines:
+        """What the hook measured during training."""
+        return read_lines(self.work_dir(base) / 'evaluation.jsonl')
 
 
-def evaluate(config: Path, checkpoint: Path, seed: int, options: list[str], controls: bool) -> Results:
-    """The trained model and, on request, raw pixels and random initialization."""
-    cfg = open_front_door(str(config), [f'randomness.seed={seed}', *options])
-    model = load_model(cfg, str(checkpoint))
-    evaluation = Evaluation.from_settings(cfg.evaluation)
-    results: Results = evaluation.controls(cfg.model, seed) if controls else {}
-    results['trained'] = evaluation.run(model)
-    return results
-
-
-def stored_base(data: str, seed: int) -> dict[str, float] | None:
-    """The stored result of the base method alone: the same command, steps and seed."""
-    if not STORED.is_file():
+def stored_base(demo: Demo) -> dict[str, Any] | None:
+    """The stored result of the base method alone (``result``, ``curve``): the same command, steps and seed."""
+    if demo.options or not STORED.is_file():  # stored: with the config as it is
         return None
-    return json.loads(STORED.read_text())['results'].get(data, {}).get(str(seed))
+    results = json.loads(STORED.read_text())['results']
+    return results.get(f'{demo.method}_{demo.data}', {}).get(str(demo.seed))
 
 
-def store_base(data: str, seed: int, result: dict[str, float]) -> None:
+def store_base(demo: Demo, result: dict[str, float]) -> None:
     """Add a result of the base method to the stored ones (maintainers, after a change of the demo)."""
     stored = json.loads(STORED.read_text()) if STORED.is_file() else {'results': {}}
-    stored['command'] = 'python tools/demo.py --data DATA --seed SEED --train-base --store-base'
-    kept = {k: round(v, 4) for k, v in result.items() if 'global' not in k}
-    stored['results'].setdefault(data, {})[str(seed)] = kept
+    stored['command'] = 'python tools/demo.py --method METHOD --data DATA --seed SEED --train-base --store-base'
+    shown = ('iter', *CURVES.values())
+    entry = {
+        'result': {k: round(v, 4) for k, v in result.items() if 'global' not in k},
+        'curve': [{k: round(line[k], 4) for k in shown if k in line} for line in demo.curve(base=True)],
+    }
+    stored['results'].setdefault(f'{demo.method}_{demo.data}', {})[str(demo.seed)] = entry
     write_json(STORED, stored)
 
 
@@ -75,7 +143,7 @@ def draw_views(report: Report, cfg: Any, model: Any, columns: int = 8) -> np.nda
     """Originals, views, targets beside reconstructions; PCA maps. Returns the first of these as one picture."""
     from eqssl.datasets import collate_views
 
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    dataset = DATASETS.build({**cfg.train_dataloader.dataset, 'cut': 'worker'})
     step = max(1, len(dataset) // columns)
     batch = collate_views([dataset[(i * step, i * step)] for i in range(columns)])
     originals = torch.stack([torch.from_numpy(dataset.source.load(i * step).copy()) for i in range(columns)])
@@ -84,58 +152,61 @@ def draw_views(report: Report, cfg: Any, model: Any, columns: int = 8) -> np.nda
     captions, rows = reconstruction_rows(model, views, originals, columns)
     report.heading('What is reconstructed')
     report.text(
-        'The decoders see only the equivariant features of v1 and v2 (some patches masked) and draw the images on '
-        'the way from u to v2. The features must therefore know how far and where v2 was moved.'
+        'The decoders see only the equivariant features of v1 and v2 and draw the images on the way from u to v2. The '
+        'features must therefore know what is there, in which colors, and how far and where v2 was moved.'
     )
     pictures = [montage([row], 96) for row in rows]
     report.rows(captions, pictures)
-    report.heading('Patch features (first three principal components as colors)')
+    report.heading('Features of places (first three principal components as colors)')
     images = torch.nn.functional.interpolate(originals, size=(cfg.evaluation.size,) * 2, mode='area')
-    report.rows(['image', 'patch features'], [montage([images]), montage([pca_at_higher_resolution(model, images, 4)])])
+    report.rows(['image', 'features'], [montage([images]), montage([pca_at_higher_resolution(model, images, 4)])])
     return with_captions(captions, pictures)
 
 
-def write_report(work_dir: Path, config: Path, rows: list[dict], options: list[str], seconds: float) -> Path:
-    """``report.html`` in the work dir."""
-    cfg = open_front_door(str(config), options)
+def write_report(demo: Demo, results: Results, base_curve: Lines, base_label: str, begin: float) -> Path:
+    """``report.html`` in the work dir, with the table, curves and pictures; the last two also as PNG files."""
+    cfg, work_dir = open_front_door(str(demo.config(base=False)), demo.overrides), demo.work_dir(base=False)
     model = load_model(cfg, str(list_checkpoints(work_dir)[-1]))
-    report = Report(f'eqssl demo: {config.stem}')
+    report = Report(f'eqssl demo: {demo.name} + intermediate reconstruction on {demo.data}, seed {demo.seed}')
     report.text(
-        f'{cfg.train_cfg.max_iters} iterations of {cfg.train_dataloader.batch_size} images, {seconds:.0f} s. kNN top-1 '
+        f'{cfg.train_cfg.max_iters} iterations of {cfg.train_dataloader.batch_size} images. kNN top-1 '
         'says how well images of one class lie together; R2 how much of a transformation can be read from the features '
         'of an image and its transformed copy by a small MLP (1 is all, 0 is nothing).'
     )
-    report.table(rows)
-    report.heading('Training')
+    report.table(table_rows(results))
+    error = max(v for r in results.values() for k, v in r.items() if k.startswith('r2_error/') and k.endswith('/mlp'))
+    knn_error = max(r['knn_error'] for r in results.values() if 'knn_error' in r)
+    report.text(f'Standard errors over test images: kNN at most {knn_error:.3f}, R2 of a path at most {error:.3f}.')
+    report.heading('During training')
+    curves = {base_label: [base_curve], f'{demo.name} + recon': [demo.curve(base=False)]}
+    picture = draw_comparison({k: v for k, v in curves.items() if v[0]}, CURVES, demo.flat_lines())
+    Image.fromarray(picture).save(work_dir / 'curves.png', optimize=True)
+    report.picture(picture, 'On a sample of the images; raw pixels and random initialization do not learn.')
     report.picture(draw_curves(read_log(work_dir)), 'Losses (blue) and monitors of collapse (green).')
     Image.fromarray(draw_views(report, cfg, model)).save(work_dir / 'reconstructions.png', optimize=True)
+    report.text(f'The whole demo took {time.time() - begin:.0f} s.')
     return report.write(work_dir / 'report.html')
 
 
-def run(data: str, seed: int, train_base: bool, store: bool, options: list[str]) -> Path:
+def run(demo: Demo, train_base: bool, store: bool) -> Path:
     """The whole demo; returns the path of the report."""
-    start = time.time()
-    config, work_dir = config_path('ibot_recon', data), Path('work_dirs') / f'demo_{data}_seed{seed}'
-    print(f'== training iBOT + intermediate reconstruction on {data} ({config.name})', flush=True)
-    checkpoint = train_process(config, work_dir, [f'randomness.seed={seed}', *options])
+    begin = time.time()
+    demo.config(base=True)
+    checkpoint = demo.train(base=False)
     print('== evaluating beside raw pixels and random initialization', flush=True)
-    results = evaluate(config, checkpoint, seed, options, controls=True)
-    base = None if train_base or options else stored_base(data, seed)  # stored: with the config as it is
-    if base is None:
-        base_config, base_dir = config_path('ibot', data), Path('work_dirs') / f'demo_{data}_seed{seed}_base'
-        print(f'== training iBOT alone for the same steps ({base_config.name})', flush=True)
-        checkpoint = train_process(base_config, base_dir, [f'randomness.seed={seed}', *options])
-        base = evaluate(base_config, checkpoint, seed, options, False)['trained']
+    ours, results = demo.evaluate(False, checkpoint), demo.controls()
+    stored = None if train_base else stored_base(demo)
+    label = f'{demo.name} alone'
+    if stored is None:
+        base = demo.evaluate(True, demo.train(base=True))
+        curve = demo.curve(base=True)
         if store:
-            store_base(data, seed, base)
-        label = 'iBOT alone'
+            store_base(demo, base)
     else:
-        label = 'iBOT alone (stored)'
-    ours = results.pop('trained')
-    results = {**results, label: base, 'iBOT + recon': ours}
-    rows = table_rows(results)
-    write_json(work_dir / 'results.json', results)
-    print(format_table(rows), flush=True)
-    report = write_report(work_dir, config, rows, options, time.time() - start)
-    print(f'took {time.time() - start:.0f} s; report: {report.resolve()}', flush=True)
+        base, curve, label = stored['result'], stored['curve'], f'{label} (stored)'
+    results = {**results, label: base, f'{demo.name} + recon': ours}
+    write_json(demo.work_dir(base=False) / 'results.json', results)
+    print(format_table(table_rows(results)), flush=True)
+    report = write_report(demo, results, curve, label, begin)
+    print(f'took {time.time() - begin:.0f} s; report: {report.resolve()}', flush=True)
     return report

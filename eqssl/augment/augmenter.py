@@ -9,6 +9,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from eqssl.augment.crops import DeviceImages
 from eqssl.augment.photometric import apply_photometrics
 from eqssl.registry import MODELS
 from eqssl.structures import Masks, Views
@@ -51,6 +52,7 @@ class ViewAugmenter(BaseDataPreprocessor):
         self.register_buffer('std', torch.tensor(std, dtype=torch.float32)[:, None, None], persistent=False)
         self.max_sigma = max_sigma
         self.view_transforms: list[ViewTransform] = []
+        self.device_images: DeviceImages | None = None  # set by the loop where the data set cuts no crops itself
 
     def normalize(self, images: Tensor) -> Tensor:
         """[0, 1] to zero mean, unit variance."""
@@ -80,7 +82,11 @@ class ViewAugmenter(BaseDataPreprocessor):
 
     def _views(self, data: dict[str, Any]) -> Views:
         crops, params = {}, {}
-        for name, raw in data['crops'].items():
+        cut = data.get('crops')
+        if cut is None:
+            assert self.device_images is not None, 'a data set with cut=device, whose device_images() are not set here'
+            cut = self.device_images.crops(data['index'], data['box'])
+        for name, raw in cut.items():
             images = raw.flatten(0, 1).permute(0, 3, 1, 2).to(torch.float32).contiguous() / 255
             photo = data['photo'][name]
             crops[name] = apply_photometrics(images, photo.flatten(0, 1), self.max_sigma)
@@ -90,7 +96,7 @@ class ViewAugmenter(BaseDataPreprocessor):
             masks = Masks(data['mask_grid'], data['mask_index'], data['mask_weight'])
         return Views(
             crops=crops,
-            num_views={name: raw.shape[0] for name, raw in data['crops'].items()},
+            num_views={name: raw.shape[0] for name, raw in cut.items()},
             batch_size=len(data['index']),
             index=data['index'],
             position=data['position'],
@@ -98,5 +104,5 @@ class ViewAugmenter(BaseDataPreprocessor):
             label=data['label'],
             masks=masks,
             params=params,
-            raw=dict(data['crops']),
+            raw=cut,
         )

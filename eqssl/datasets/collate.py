@@ -42,12 +42,13 @@ def collate_views(samples: list[dict[str, Any]]) -> dict[str, Any]:
     """Stack the samples of :class:`MultiViewDataset`.
 
     Returns:
-        ``crops`` group -> ``[V, B, S, S, 3]`` uint8; ``box`` and ``photo`` group -> ``[V, B, P]`` float32; the keys of
-        :func:`pad_masks` where there are masks; ``index``, ``position``, ``key``, ``label`` ``[B]`` int64;
+        ``crops`` group -> ``[V, B, S, S, 3]`` uint8, where the data set cuts them; ``box`` and ``photo`` group ->
+        ``[V, B, P]`` float32; the keys of :func:`pad_masks` where there are masks; ``index``, ``position``, ``key``,
+        ``label`` ``[B]`` int64;
         ``unreadable`` list.
     """
     batch: dict[str, Any] = {}
-    for field in ('crops', 'box', 'photo'):
+    for field in sorted(next(iter(samples[0]['groups'].values()))):
         batch[field] = {
             name: torch.from_numpy(np.stack([s['groups'][name][field] for s in samples], axis=1))
             for name in samples[0]['groups']

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from eqssl.augment.crops import DeviceImages, fits_device
 from eqssl.datasets.image_reader import UnreadableImage
-from eqssl.datasets.sources import Source
+from eqssl.datasets.sources import ArrayImages, Source
 from eqssl.registry import DATASETS, TRANSFORMS
 from eqssl.utils import counters
 from eqssl.utils.errors import UserError
@@ -32,6 +33,9 @@ class MultiViewDataset(Dataset):
         mask_group: the size group that is masked.
         seed: of all draws. tools/train.py sets it from ``randomness.seed``.
         saliency: .npy file with a map ``[n, h, w]`` for every image of the source, for ``views.salient``.
+        cut: where crops are cut: by the data 'worker', or on the 'device', which then holds all images (sources of
+            arrays only; the same draws, pixels within one gray level). 'auto' is 'device' where the images take at most
+            a tenth of a GPU's memory.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class MultiViewDataset(Dataset):
         mask_group: str = 'global',
         seed: int = 0,
         saliency: str | None = None,
+        cut: str = 'auto',
     ) -> None:
         self.source: Any = DATASETS.build(source) if isinstance(source, dict) else source
         self.views = TRANSFORMS.build(views)
@@ -50,10 +55,29 @@ class MultiViewDataset(Dataset):
         if self.mask is not None and mask_group not in self.views.groups:
             raise UserError(f"mask_group='{mask_group}' is not a group of views ({', '.join(self.views.groups)})")
         self.saliency = self._open_saliency(saliency)
+        self.on_device = self._cuts_on_device(cut)
         self.metainfo = {'classes': getattr(self.source, 'classes', None)}
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def _cuts_on_device(self, cut: str) -> bool:
+        if cut not in ('auto', 'worker', 'device'):
+            raise UserError(f"train_dataloader.dataset.cut='{cut}' is none of 'auto', 'worker', 'device'")
+        arrays = isinstance(self.source, ArrayImages)
+        if cut == 'device' and not arrays:
+            raise UserError(
+                "train_dataloader.dataset.cut='device' needs images in arrays (source=dict(type='eqssl.ArrayImages')); "
+                "files are cut by the workers (cut='worker')"
+            )
+        return arrays and (cut == 'device' or (cut == 'auto' and fits_device(self.source.images)))
+
+    def device_images(self) -> DeviceImages | None:
+        """What cuts the crops on the device, None where the workers do."""
+        if not self.on_device:
+            return None
+        sizes = {name: specs[0].size for name, specs in self.views.groups.items()}
+        return DeviceImages(np.ascontiguousarray(self.source.images[self.source.index]), sizes, self.views.backend)
 
     def _open_saliency(self, file: str | None) -> np.ndarray | None:
         """Saliency maps, one for each image."""
@@ -92,6 +116,16 @@ class MultiViewDataset(Dataset):
         name, why = unreadable[0]
         raise UserError(f"data_root: {MAX_REPLACEMENTS} images in a row are unreadable, the first '{name}' ({why})")
 
+    def _views(self, index: int, position: int) -> tuple[dict[str, dict[str, np.ndarray]], int, list[tuple[str, str]]]:
+        """Views (their parameters alone where the device cuts them), the image's index, what was unreadable."""
+        rng = sample_rng(self.seed, position, 'views')
+        if self.on_device:
+            saliency = None if self.saliency is None else self.saliency[index]
+            return self.views.draw(rng, *self.source.images.shape[1:3], saliency), index, []
+        image, index, unreadable = self._load(index, position)
+        saliency = None if self.saliency is None else self.saliency[index]
+        return self.views(image, rng, saliency), index, unreadable
+
     def __getitem__(self, item: tuple[int, int]) -> dict[str, Any]:
         """One sample.
 
@@ -103,9 +137,7 @@ class MultiViewDataset(Dataset):
             ``index``, ``position``, ``key``, ``label``, ``unreadable`` list of (name, reason).
         """
         index, position = item
-        image, index, unreadable = self._load(index, position)
-        saliency = None if self.saliency is None else self.saliency[index]
-        groups = self.views(image, sample_rng(self.seed, position, 'views'), saliency)
+        groups, index, unreadable = self._views(index, position)
         masks, bound = None, 0
         if self.mask is not None:
             views = len(self.views.groups[self.mask_group])

@@ -29,6 +29,26 @@ CIFAR10_CLASSES = (
 Arrays = dict[str, np.ndarray]
 
 
+def made_once(name: str, write: Callable[[Path], None]) -> Path:
+    """A folder of the cache that is made at the first call, whole or not at all, by whichever process is first.
+
+    Args:
+        name: of the folder; with a number that changes with its content.
+        write: makes the files in a folder that exists.
+    """
+    folder = cache_dir() / name
+    if not folder.is_dir():
+        staged = folder.with_name(f'{name}.{os.getpid()}')
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir(parents=True)
+        write(staged)
+        try:
+            staged.rename(folder)
+        except OSError:  # another process was faster
+            shutil.rmtree(staged)
+    return folder
+
+
 @dataclass(frozen=True)
 class Cifar:
     """One of the two CIFAR sets on its official site: records of label bytes (the last one counts) and 3 x 32 x 32.

@@ -151,32 +151,49 @@ class MultiCrop:
                 return box
         return draw_box(rng, height, width, spec)
 
-    def __call__(
-        self, image: np.ndarray, rng: np.random.Generator, saliency: np.ndarray | None = None
+    def draw(
+        self, rng: np.random.Generator, height: int, width: int, saliency: np.ndarray | None = None
     ) -> dict[str, dict[str, np.ndarray]]:
-        """Cut the views.
+        """Draw the parameters of all views, without cutting them.
 
         Args:
-            image: ``[H, W, 3]`` uint8.
             rng: of this sample.
+            height, width: of its image.
             saliency: ``[h, w]`` map of the image, or None.
 
         Returns:
-            group -> ``crops`` ``[V, S, S, 3]`` uint8, ``box`` ``[V, 5]`` (x, y, w, h, flip), ``photo`` ``[V, 7]``.
+            group -> ``box`` ``[V, 5]`` (x, y, w, h, flip), ``photo`` ``[V, 7]``, float32.
         """
-        height, width = image.shape[:2]
         out: dict[str, dict[str, np.ndarray]] = {}
         for name, specs in self.groups.items():
-            size = specs[0].size
-            crops = np.empty((len(specs), size, size, 3), np.uint8)
             boxes = np.empty((len(specs), 5), np.float32)
             photo = np.empty((len(specs), len(PHOTO_FIELDS)), np.float32)
             for i, spec in enumerate(specs):
                 box = self._box(rng, height, width, spec, saliency)
-                flip = rng.random() < spec.flip
-                crop = resample(image, box, size, self.backend)
-                crops[i] = crop[:, ::-1] if flip else crop
-                boxes[i] = (*box, flip)
+                boxes[i] = (*box, rng.random() < spec.flip)
                 photo[i] = draw_photometrics(rng, spec)
-            out[name] = {'crops': crops, 'box': boxes, 'photo': photo}
+            out[name] = {'box': boxes, 'photo': photo}
+        return out
+
+    def __call__(
+        self, image: np.ndarray, rng: np.random.Generator, saliency: np.ndarray | None = None
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """Draw and cut the views.
+
+        Args:
+            image: ``[H, W, 3]`` uint8.
+            rng, saliency: see :meth:`draw`.
+
+        Returns:
+            what :meth:`draw` returns, and ``crops`` ``[V, S, S, 3]`` uint8.
+        """
+        out = self.draw(rng, image.shape[0], image.shape[1], saliency)
+        for name, specs in self.groups.items():
+            size = specs[0].size
+            crops = np.empty((len(specs), size, size, 3), np.uint8)
+            for i, (*box, flip) in enumerate(out[name]['box']):
+                x, y, w, h = map(int, box)
+                crop = resample(image, (x, y, w, h), size, self.backend)
+                crops[i] = crop[:, ::-1] if flip else crop
+            out[name]['crops'] = crops
         return out

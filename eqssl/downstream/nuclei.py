@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from eqssl.datasets.fetch import cache_dir
+from eqssl.datasets.fetch import made_once
 
 SOURCE = Path(__file__).resolve().parents[2] / 'demo' / 'nuclei.npz'
 TILE = 128
@@ -73,14 +71,4 @@ def write_nuclei(folder: Path) -> None:
 
 def nuclei_folder() -> Path:
     """The files in the cache, made at the first call."""
-    folder = cache_dir() / f'nuclei-{VERSION}'
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staged = folder.with_name(f'{folder.name}.{os.getpid()}')
-        shutil.rmtree(staged, ignore_errors=True)
-        write_nuclei(staged)
-        try:
-            os.replace(staged, folder)
-        except OSError:  # another process was faster
-            shutil.rmtree(staged)
-    return folder
+    return made_once(f'nuclei-{VERSION}', write_nuclei)

@@ -15,11 +15,14 @@ from mmengine.registry import init_default_scope
 
 from eqssl.datasets.fetch import CIFAR10, CIFAR100, fetch_cifar
 from eqssl.datasets.multicrop import ViewSpec
+from eqssl.datasets.photos import photos_folder
 from eqssl.utils.config_check import DOWNSTREAM_KEYS, RUNNER_KEYS, check_keys, refuse_repeated_keys
 from eqssl.utils.config_options import Options, expand_home, parse_options
 from eqssl.utils.config_tree import dicts, placed_dicts
 from eqssl.utils.env import LIBRARIES
 from eqssl.utils.errors import UserError, did_you_mean
+
+MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
 def read_config(path: str, options: Options | None = None) -> Config:
@@ -67,9 +70,11 @@ def sources(config: Any) -> list[dict]:
 
 
 def named_data(root: str) -> str:
-    """The place of a set known by name: 'objects' (in the repository), 'cifar10', 'cifar100' (fetched once)."""
+    """The place of a set known by name: 'photos', 'objects' (of this repository), 'cifar10', 'cifar100' (fetched)."""
     if Path(root).exists():
         return root
+    if root == 'photos':
+        return str(photos_folder())
     if root == 'objects':
         return str(Path(__file__).resolve().parents[2] / 'demo' / 'objects64.npz')
     cifar = next((c for c in (CIFAR10, CIFAR100) if c.name == root), None)
@@ -96,6 +101,9 @@ def complete(cfg: Config) -> None:
         cfg.data_root = named_data(str(cfg.data_root))
     for source in rootless:
         source['data_root'] = cfg.data_root
+    for name, hook in list((cfg.get('default_hooks') or {}).items()):
+        if hook is None and name not in MMENGINE_HOOKS:  # None switches a hook off; mmengine asserts for others
+            del cfg.default_hooks[name]
     randomness = cfg.setdefault('randomness', {})
     if randomness.get('seed') is None:
         randomness['seed'] = 0

@@ -34,6 +34,7 @@ class PretrainLoop(IterBasedTrainLoop):
             wrapper.get('accumulative_counts', 1) if isinstance(wrapper, dict) else wrapper._accumulative_counts
         )
         check_fit(runner.bare_model, dataloader.dataset, dataloader.batch_size, runner.world_size, accumulate)
+        runner.bare_model.data_preprocessor.device_images = dataloader.dataset.device_images()
         self.iters_per_epoch = max(1, len(dataloader.sampler) // dataloader.batch_size)
         iters = max_iters if max_iters is not None else max_epochs * self.iters_per_epoch  # type: ignore[operator]
         super().__init__(runner, dataloader, max_iters=iters)

@@ -120,6 +120,7 @@ def dry_step(model: Any, dataset: Any, batch: int) -> None:
 
     data = to_meta(collate_views([dataset[(0, 0)]] * batch))
     model.data_preprocessor._device = torch.device('meta')
+    model.data_preprocessor.device_images = dataset.device_images()
     model.train()
     try:
         losses = model.loss(model.data_preprocessor(data, True)['views'])

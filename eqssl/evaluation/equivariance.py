@@ -13,6 +13,7 @@ from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.regression import (
     fit_mlp,
     fit_ridge,
+    r2_error,
     r2_global,
     r2_mean,
     standardize,
@@ -80,7 +81,8 @@ class Equivariance:
         return other
 
     def __call__(self, store: FeatureStore) -> dict[str, float]:
-        """``r2/<path>/<part>/<probe>`` and ``r2_global/...``, and means over paths ``r2/mean/<part>/<probe>``."""
+        """``r2/<path>/<part>/<probe>`` with ``r2_error/...`` (standard error over test images) and ``r2_global/...``,
+        and means over paths ``r2/mean/<part>/<probe>``."""
         result: dict[str, float] = {}
         parts = [p for p in self.parts if 'pixels' in p or p in store.parts]
         for name, path in self.paths.items():
@@ -92,6 +94,7 @@ class Equivariance:
                     found = self._fit(probe, x, y, x_test)
                     result[f'r2/{name}/{part}/{probe}'] = r2_mean(found, y_test)
                     result[f'r2_global/{name}/{part}/{probe}'] = r2_global(found, y_test)
+                    result[f'r2_error/{name}/{part}/{probe}'] = r2_error(found, y_test, self.draws)
         for part in parts:
             for probe in self.probes:
                 values = [result[f'r2/{name}/{part}/{probe}'] for name in self.paths]

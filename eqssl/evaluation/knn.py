@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -81,9 +82,10 @@ class KNN:
             raise UserError(NO_LABELS)
 
     def __call__(self, store: FeatureStore) -> dict[str, float]:
-        """``{'knn_top1': share in [0, 1]}``."""
+        """``knn_top1``, a share in [0, 1], and ``knn_error``, its standard error over test images (binomial)."""
         if any(int(store.labels(split).min()) < 0 for split in ('train', 'test')):
             raise UserError(NO_LABELS)
         train, test = store.features('train', self.part), store.features('test', self.part)
         found = knn_predict(train, store.labels('train'), test, self.k, self.temperature)
-        return {'knn_top1': float((found == store.labels('test')).float().mean())}
+        share = float((found == store.labels('test')).float().mean())
+        return {'knn_top1': share, 'knn_error': math.sqrt(share * (1 - share) / len(found))}

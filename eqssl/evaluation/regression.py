@@ -58,6 +58,31 @@ def r2_per_dim(prediction: Tensor, target: Tensor) -> Tensor:
     return _explained(rss, target, (target - target.mean(0)).square().sum(0))
 
 
+def r2_error(prediction: Tensor, target: Tensor, draws: int = 1, samples: int = 200) -> float:
+    """Standard error of :func:`r2_mean` over images, by the bootstrap (Efron 1979) with fixed random numbers.
+
+    Args:
+        prediction, target: ``[draws * n, P]``; row ``i`` of every draw belongs to image ``i``, which is drawn whole.
+        draws: of theta for every image.
+        samples: of the bootstrap.
+
+    Returns:
+        the standard deviation of R2 over the samples; 0 for a single image.
+    """
+    prediction, target = prediction.double(), target.double()
+    images = len(target) // draws
+    terms = torch.stack([(target - prediction).square(), target.square(), target])  # [3, draws * n, P]
+    terms = terms.unflatten(1, (draws, images)).sum(1)
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randint(images, (samples, images), generator=generator)
+    counts = torch.zeros(samples, images, dtype=torch.float64)
+    counts.scatter_add_(1, chosen, torch.ones_like(chosen, dtype=torch.float64))
+    rss, squares, sums = torch.einsum('sn,knp->ksp', counts, terms)
+    tss = squares - sums.square() / (draws * images)
+    r2 = torch.where(tss > 0, 1 - rss / torch.where(tss > 0, tss, 1.0), 0.0)
+    return float(r2.mean(1).std(correction=0))
+
+
 def standardize(train: Tensor, *others: Tensor) -> list[Tensor]:
     """Zero mean, unit variance by the training features, whatever their scale.
 

@@ -39,6 +39,8 @@ class SSLPretrainer(BaseModel):
         auxiliary: name -> config of a task with its ``weight`` (default 1).
         data_preprocessor: config or module; default :class:`ViewAugmenter`.
         init_cfg: mmengine's.
+        channels_last: keep the weights of convolutions, and so their maps, with channels innermost: the same numbers
+            within rounding, and less time where the kernels want that order (bfloat16 and float16).
     """
 
     def __init__(
@@ -49,9 +51,12 @@ class SSLPretrainer(BaseModel):
         auxiliary: dict[str, dict] | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
+        channels_last: bool = False,
     ) -> None:
         super().__init__(build(data_preprocessor or {'type': 'eqssl.ViewAugmenter'}), init_cfg)
         self.backbone: Any = build_backbone(backbone)
+        if channels_last:
+            self.backbone.to(memory_format=torch.channels_last)
         self.progress = Progress()
         self.weights, configs = active_tasks(auxiliary or {})
         with own_stream('neck'):

@@ -42,7 +42,7 @@ def synthetic_batch(dataset_config: dict, batch: int) -> dict[str, Any]:
     """A batch of black images through the config's own views, masks and collate."""
     from eqssl.datasets import collate_views
 
-    config = {**copy.deepcopy(dict(dataset_config)), 'source': _Blank(256)}
+    config = {**copy.deepcopy(dict(dataset_config)), 'source': _Blank(256), 'cut': 'worker'}
     dataset = DATASETS.build(config)
     return collate_views([dataset[(i, i)] for i in range(batch)])
 

@@ -49,32 +49,38 @@ def _picture(figure: Any, tight: bool = True) -> np.ndarray:
     return image
 
 
-def draw_comparison(runs: dict[str, list[Path]], measures: dict[str, str]) -> np.ndarray:
+def draw_comparison(
+    runs: dict[str, list[list[dict[str, float]]]],
+    measures: dict[str, str],
+    controls: dict[str, dict[str, float]] | None = None,
+) -> np.ndarray:
     """Measures of the evaluation hook against iterations: mean over a config's runs, shaded from worst to best.
 
     Args:
-        runs: name -> work dirs (one per seed) with ``evaluation.jsonl``; those without one are left out.
+        runs: name -> lines of ``evaluation.jsonl``, one list per seed.
         measures: heading -> key.
+        controls: name -> measures of networks that do not learn, drawn as flat dashed lines.
 
     Returns:
         ``[H, W, 3]`` uint8.
     """
-    rows_of_legend = -(-len(runs) // 4)
+    controls = controls or {}
+    rows_of_legend = -(-(len(runs) + len(controls)) // 4)
     size = (5.2 * len(measures), 3.8 + 0.25 * rows_of_legend)
     figure, axes = plt.subplots(1, len(measures), figsize=size, squeeze=False, layout='constrained')
     palette = plt.get_cmap('tab10' if len(runs) <= 10 else 'tab20')
-    colors = {name: palette(number) for number, name in enumerate(runs)}
     for axis, (heading, key) in zip(axes[0], measures.items(), strict=True):
-        for name, folders in runs.items():
-            files = [f / 'evaluation.jsonl' for f in folders if (f / 'evaluation.jsonl').is_file()]
-            lines = [read_lines(f) for f in files]
-            lines = [run for run in lines if run and key in run[0]]
+        for number, (name, seeds) in enumerate(runs.items()):
+            lines = [run for run in seeds if run and key in run[0]]
             if not lines:
                 continue
             steps = [line['iter'] for line in min(lines, key=len)]
             values = np.array([[line[key] for line in run[: len(steps)]] for run in lines])
-            axis.plot(steps, values.mean(0), lw=1.8, label=name, color=colors[name])
-            axis.fill_between(steps, values.min(0), values.max(0), alpha=0.12, color=colors[name])
+            axis.plot(steps, values.mean(0), lw=1.8, label=name, color=palette(number))
+            axis.fill_between(steps, values.min(0), values.max(0), alpha=0.12, color=palette(number))
+        for (name, found), style in zip(controls.items(), ('--', ':', '-.') * len(controls), strict=False):
+            if key in found:
+                axis.axhline(found[key], ls=style, lw=1.4, color='#718096', label=name)
         axis.set_title(heading, fontsize=11)
         axis.set_xlabel('iterations')
         axis.grid(alpha=0.25)

@@ -14,7 +14,7 @@ param_scheduler = [
     dict(type='eqssl.CosineSchedule', param_name='lr', final=1e-5, warmup=1, by_epoch=False),
     dict(type='eqssl.CosineSchedule', param_name='weight_decay', final=0.4, by_epoch=False),
 ]
-default_hooks = dict(checkpoint=dict(interval=1, by_epoch=False, keep=9), logger=dict(interval=1))
+default_hooks = dict(checkpoint=dict(interval=1, by_epoch=False, keep=9), logger=dict(interval=1), evaluation=None)
 evaluation = None
 """
 

@@ -41,7 +41,8 @@ def shrink_model(model) -> None:
             model.neck.update(out_channels=40, equi_dims=16)
     for task in (model.get('auxiliary') or {}).values():
         if task.get('decoder'):
-            task.decoder.update(width=16, channels=(16, 8, 8))
+            sizes = dict(channels=(16, 8, 8)) if task.decoder.type == 'eqssl.ReconDecoder' else dict(heads=2)
+            task.decoder.update(width=16, **sizes)
         if task.get('head'):
             task.head['hidden'] = 16
         if task.type == 'eqssl.AdaptiveTopK':

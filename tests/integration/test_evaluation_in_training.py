@@ -13,7 +13,7 @@ from tests.integration.runs import cut_to, log, train
 from tests.integration.test_bad_input import arguments
 
 pytestmark = pytest.mark.integration
-HOOK = dict(type='eqssl.EvaluationHook', interval=2, by_epoch=False)
+HOOK = dict(_delete_=True, type='eqssl.EvaluationHook', interval=2, by_epoch=False)
 
 
 def settings(tiny_config, **source):
@@ -76,3 +76,24 @@ def test_an_evaluation_that_was_due_is_made_up_for_after_a_resume(tiny_config, t
     cut_to(tmp_path / 'w', 2)
     train(tiny_config, tmp_path / 'w', 'auto', **options(tiny_config))
     assert results(tmp_path / 'w') == [2, 4] and json.loads(file.read_text().splitlines()[1]) == json.loads(last)
+
+
+def test_a_sample_of_the_images_and_the_untrained_network_for_curves(tiny_config, tmp_path):
+    plain = train(tiny_config, tmp_path / 'plain')
+    work_dir = tmp_path / 'w'
+
+    def given(limits):
+        hook = dict(HOOK, at_start=True, limits=limits)
+        return {'default_hooks__evaluation': hook, 'evaluation': settings(tiny_config)}
+
+    sample = dict(train=3, test=1)
+    watched = train(tiny_config, work_dir, **given(sample))
+    assert results(work_dir) == [0, 2, 4] and [x['loss'] for x in watched] == [x['loss'] for x in plain]
+    cut_to(work_dir, 2)
+    train(tiny_config, work_dir, 'auto', **given(sample))
+    assert results(work_dir) == [0, 2, 4]
+    train(tiny_config, tmp_path / 'all', **given(None))
+    of_sample, of_all = (
+        json.loads((folder / 'evaluation.jsonl').read_text().splitlines()[0]) for folder in (work_dir, tmp_path / 'all')
+    )
+    assert of_sample['feature_std'] != of_all['feature_std']

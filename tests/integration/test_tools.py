@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 DEMO = str(ROOT / 'configs/demo/ibot_recon_objects.py')
 SHORT = {
     'train_cfg.max_iters': 4, 'param_scheduler.0.warmup': 1, 'train_dataloader.batch_size': 8,
-    'default_hooks.logger.interval': 1, 'evaluation.limits': dict(train=60, test=30),
+    'default_hooks.logger.interval': 1, 'default_hooks.evaluation': None, 'evaluation.limits': dict(train=60, test=30),
     'evaluation.tasks.equivariance.epochs': 2,
 }  # fmt: skip
 
@@ -34,7 +34,7 @@ def train(work_dir, config=DEMO, amp=False, **options):
 
 def test_evaluation_during_training_changes_nothing_and_the_tools_read_the_checkpoint(tmp_path):
     plain = train(tmp_path / 'plain', **{'model.backbone.drop_path_rate': 0.3})
-    hook = dict(type='eqssl.EvaluationHook', interval=2, by_epoch=False)
+    hook = dict(_delete_=True, type='eqssl.EvaluationHook', interval=2, by_epoch=False)
     watched = train(tmp_path / 'watched', **{'default_hooks.evaluation': hook, 'model.backbone.drop_path_rate': 0.3})
     assert plain == watched
     lines = [json.loads(x) for x in (tmp_path / 'watched' / 'evaluation.jsonl').read_text().splitlines()]
@@ -97,3 +97,48 @@ def test_demo_pictures_and_report(tmp_path, registered):
     text = report.write(tmp_path / 'report.html').read_text()
     assert text.count('data:image/png') == 7 + 2
     assert 'target u1 (1/3 of the way)' in text and 'reconstruction of u2' in text
+
+
+def test_the_whole_demo_in_small(tmp_path, monkeypatch, registered):
+    from eqssl.demo import Demo, run
+    from eqssl.utils.json_lines import read_lines
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('eqssl.demo.STORED', tmp_path / 'stored.json')
+    limits = {'train': 60, 'test': 30}
+    options = [f'evaluation.limits.{k}={v}' for k, v in limits.items()]
+    options += [f'default_hooks.evaluation.limits.{k}={v}' for k, v in limits.items()]
+    options += ['train_cfg.max_iters=4', 'param_scheduler.0.warmup=1', 'train_dataloader.batch_size=8']
+    options += ['default_hooks.evaluation.interval=2', 'evaluation.tasks.equivariance.epochs=2']
+    report = run(Demo('simclr', 'photos', 0, tuple(options)), train_base=False, store=True)
+    folder = report.parent
+    assert report.read_text().count('data:image/png') == 2 + 7 + 2
+    assert (folder / 'curves.png').is_file() and (folder / 'reconstructions.png').is_file()
+    results = json.loads((folder / 'results.json').read_text())
+    assert list(results) == ['raw pixels', 'random init', 'SimCLR alone', 'SimCLR + recon']
+    assert all(
+        0 < r['r2_error/color/all/mlp'] < 9 and 0 < r['knn_error'] < 0.1 for r in results.values() if r['knn_top1']
+    )
+    curve = read_lines(folder / 'evaluation.jsonl')
+    assert [line['iter'] for line in curve] == [0, 2, 4] and 'r2/mean/all/ridge' in curve[0]
+    stored = json.loads((tmp_path / 'stored.json').read_text())['results']['simclr_photos']['0']
+    assert stored['result']['knn_top1'] == round(results['SimCLR alone']['knn_top1'], 4)
+    assert [line['iter'] for line in stored['curve']] == [0, 2, 4]
+
+
+def test_the_demo_names_the_data_that_a_method_has():
+    from eqssl.demo import Demo
+
+    with pytest.raises(UserError, match='--data objects: SimCLR has no config .*; it has cifar10, photos'):
+        Demo('simclr', 'objects', 0).config(base=True)
+
+
+def test_a_stored_result_is_of_the_config_as_it_is(tmp_path, monkeypatch):
+    from eqssl.demo import Demo, stored_base
+
+    file = tmp_path / 'stored.json'
+    file.write_text(json.dumps({'results': {'simclr_photos': {'0': {'result': {'knn_top1': 0.5}, 'curve': []}}}}))
+    monkeypatch.setattr('eqssl.demo.STORED', file)
+    assert stored_base(Demo('simclr', 'photos', 0))['result'] == {'knn_top1': 0.5}
+    assert stored_base(Demo('simclr', 'photos', 1)) is None and stored_base(Demo('simclr', 'cifar10', 0)) is None
+    assert stored_base(Demo('simclr', 'photos', 0, ('train_cfg.max_iters=9',))) is None

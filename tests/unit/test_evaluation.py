@@ -12,7 +12,7 @@ from PIL import Image
 from eqssl.evaluation import KNN, Collapse, Equivariance, FeatureStore, LatentRegression
 from eqssl.evaluation.feature_store import eval_image, grid_pool
 from eqssl.evaluation.knn import knn_predict
-from eqssl.evaluation.regression import fit_mlp, fit_ridge, r2_global, r2_mean, standardize
+from eqssl.evaluation.regression import fit_mlp, fit_ridge, r2_error, r2_global, r2_mean, standardize
 from eqssl.models.monitors import rankme, spread
 from eqssl.utils.errors import UserError
 from tests.helpers import Images
@@ -387,3 +387,43 @@ def test_classes_are_shared_by_both_splits_of_an_evaluation(tmp_path):
     unlabelled['test']['with_label'] = False
     with pytest.raises(UserError, match='knn needs labels: set with_label=True'):
         Evaluation.from_settings(unlabelled).check()
+
+
+@pytest.mark.parametrize('draws', [1, 3])
+def test_the_standard_error_of_r2_is_that_of_resampled_images(draws):
+    rng = np.random.default_rng(0)
+    images, dims = 60, 2
+    target = rng.normal(size=(draws, images, dims))
+    bias = rng.normal(size=(1, images, dims))  # of an image, shared by its draws
+    prediction = target + 0.5 * bias + 0.2 * rng.normal(size=target.shape)
+    flat = [torch.tensor(x.reshape(-1, dims)) for x in (prediction, target)]
+    found = []
+    for _ in range(400):
+        chosen = rng.integers(0, images, images)
+        parts = [torch.tensor(x[:, chosen].reshape(-1, dims)) for x in (prediction, target)]
+        found.append(r2_mean(*parts))
+    assert r2_error(*flat, draws, samples=400) == pytest.approx(float(np.std(found)), rel=0.2)
+    assert r2_error(*flat, draws) == r2_error(*flat, draws)
+
+
+def test_the_standard_error_of_r2_shrinks_with_the_root_of_the_number_of_images_and_is_0_for_one():
+    torch.manual_seed(0)
+    target = torch.randn(4000, 1)
+    prediction = target + torch.randn(4000, 1)
+    ratio = r2_error(prediction[:250], target[:250]) / r2_error(prediction, target)
+    assert 2.5 < ratio < 6.5
+    assert r2_error(prediction[:1], target[:1]) == 0
+
+
+def test_the_standard_error_of_knn_is_binomial():
+    images = torch.rand(40, 3, 8, 8)
+    labels = torch.arange(40) % 4
+    store = FeatureStore(
+        lambda x: {'cls': x.flatten(1), 'patch': x.flatten(2).transpose(1, 2)},
+        {},
+        8,
+        images={'train': (images, labels, None), 'test': (images[:30], labels[:30] * (torch.arange(30) > 9), None)},
+    )
+    found = KNN(k=1)(store)
+    p = found['knn_top1']
+    assert 0 < p < 1 and found['knn_error'] == pytest.approx((p * (1 - p) / 30) ** 0.5)

@@ -1,4 +1,4 @@
-"""Mean and spread over work dirs: ``python tools/analysis/collect_seeds.py work_dirs/demo_cifar10_seed?``."""
+"""Mean and spread over work dirs: ``python tools/analysis/collect_seeds.py work_dirs/demo_simclr_photos_seed?``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEASURES = {
 
 
 def main() -> int:
-    """Print the table and the gain of iBOT + recon over iBOT alone, seed by seed."""
+    """Print the table and the gain of reconstruction over the base alone, seed by seed."""
     from eqssl.utils.flags import path, result_file
 
     parser = argparse.ArgumentParser(description='Mean and spread over runs of the demo.')
@@ -30,7 +30,8 @@ def main() -> int:
 
     results = read_results(args.folders)
     rows = summarize(results, MEASURES)
-    gains = {k: mean_and_spread(paired_gain(results, 'iBOT + recon', 'iBOT alone', m)) for k, m in MEASURES.items()}
+    base, ours = list(results[0])[-2:]
+    gains = {k: mean_and_spread(paired_gain(results, ours, base, m)) for k, m in MEASURES.items()}
     rows.append({'': 'gain, seed by seed', **gains})
     print(format_table(rows))
     if args.json:

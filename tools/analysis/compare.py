@@ -47,9 +47,13 @@ def main() -> int:
     if args.curves:
         from PIL import Image
 
+        from eqssl.utils.json_lines import read_lines
         from eqssl.visualization.curves import draw_comparison
 
-        runs = {c.stem: [comparison.work_dir(c, seed) for seed in args.seeds] for c in args.configs}
+        runs = {
+            c.stem: [read_lines(comparison.work_dir(c, seed) / 'evaluation.jsonl') for seed in args.seeds]
+            for c in args.configs
+        }
         Image.fromarray(draw_comparison(runs, {key: key for key in args.curves})).save(args.work_dir / 'curves.png')
         print(f'curves in {args.work_dir / "curves.png"}')
     return 0

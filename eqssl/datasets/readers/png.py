@@ -6,7 +6,6 @@ import io
 import zlib
 from collections.abc import Iterator
 
-import imagecodecs
 import numpy as np
 from PIL import Image, PngImagePlugin
 
@@ -70,6 +69,8 @@ def _decode(data: bytes, interlaced: bool, depth: int, color: int) -> np.ndarray
         if image.mode == 'P' or clear:
             image = image.convert('RGBA' if clear else 'RGB')
         return np.asarray(image)
+    import imagecodecs  # large, and a run on arrays reads no file
+
     return imagecodecs.png_decode(data)
 
 

@@ -26,12 +26,22 @@ class EvaluationHook(Hook):
         interval: epochs (``by_epoch``) or iterations between evaluations; 0: at the end only.
         by_epoch: unit of ``interval``.
         tasks: names of the tasks to run; all by default.
+        limits: split -> largest number of images, in the place of ``evaluation.limits``: a sample for curves.
+        at_start: also before the first iteration, so that curves begin at the untrained network.
     """
 
     priority = 'LOWEST'  # after CheckpointHook and SignalHook: both have saved
 
-    def __init__(self, interval: int = 10, by_epoch: bool = True, tasks: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        interval: int = 10,
+        by_epoch: bool = True,
+        tasks: list[str] | None = None,
+        limits: dict[str, int] | None = None,
+        at_start: bool = False,
+    ) -> None:
         self.interval, self.by_epoch, self.tasks = interval, by_epoch, tasks
+        self.limits, self.at_start = limits, at_start
         self.evaluation: Any = None
         self.failed = ''
 
@@ -48,7 +58,7 @@ class EvaluationHook(Hook):
 
         if settings is None:
             raise UserError('default_hooks.evaluation measures what the config key evaluation says, which is not set')
-        self.evaluation = Evaluation.from_settings(settings)
+        self.evaluation = Evaluation.from_settings({**settings, 'limits': self.limits or settings.get('limits')})
         self.evaluation.select(self.tasks)
         self.evaluation.check()
 
@@ -62,7 +72,8 @@ class EvaluationHook(Hook):
             keep_until(self._file(runner), runner.iter)
         lines = read_lines(self._file(runner))
         there = any(line['iter'] == runner.iter for line in lines)
-        if dist.broadcast_object(runner.iter > 0 and self._due(runner, runner.iter) and not there):
+        due = self._due(runner, runner.iter) if runner.iter else self.at_start
+        if dist.broadcast_object(due and not there):
             self._evaluate(runner, runner.iter)
 
     def _file(self, runner: Any) -> Path:
@@ -93,7 +104,7 @@ class EvaluationHook(Hook):
         result = self.evaluation.run(runner.bare_model)
         append_line(self._file(runner), {'iter': done, **result})
         runner.visualizer.add_scalars({f'eval/{k}': v for k, v in result.items()}, step=done)
-        shown = '  '.join(f'{k}={v:.3f}' for k, v in result.items() if 'global' not in k)
+        shown = '  '.join(f'{k}={v:.3f}' for k, v in result.items() if 'global' not in k and 'error' not in k)
         runner.logger.info(f'evaluation after iteration {done}: {shown}')
 
     def after_train(self, runner: Any) -> None:

@@ -1,0 +1,29 @@
+# reproduces: nothing published; the base of simclr_recon_photos.py: SimCLR (Chen et al. 2020) on windows of 100 photographs
+# cost:       FIXME
+# command:    python tools/train.py configs/demo/simclr_photos.py
+# expected:   kNN (which of 100 photographs) far above raw pixels and random initialization; less R2 than simclr_recon_photos.py
+# measured:   FIXME
+_base_ = [
+    '../_base_/models/resnet18_narrow.py',
+    '../_base_/schedules/minutes.py',
+    '../_base_/demo_evaluation.py',
+]
+data_root = 'photos'
+model = dict(head=dict(type='eqssl.SimCLRHead', temperature=0.2), channels_last=True)
+# SimCLR's photometrics for ImageNet, strength 1, with a blur that fits 32 px
+_photo = dict(
+    jitter=(0.8, 0.8, 0.8, 0.2), jitter_prob=0.8, gray_prob=0.2, blur_prob=0.5, blur_sigma=(0.1, 1.5)
+)
+train_dataloader = dict(
+    batch_size=128,
+    dataset=dict(
+        type='eqssl.MultiViewDataset',
+        source=dict(type='eqssl.ArrayImages', split='train'),
+        views=dict(
+            type='eqssl.MultiCrop', views=[dict(group='global', size=32, num=2, scale=(0.4, 1.0), **_photo)]
+        ),
+    ),
+)
+train_cfg = dict(max_iters=400)
+optim_wrapper = dict(precision='bf16')
+default_hooks = dict(checkpoint=dict(interval=200, by_epoch=False), logger=dict(interval=25))

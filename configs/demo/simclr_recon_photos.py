@@ -1,0 +1,18 @@
+# reproduces: nothing published; the main job (arXiv 2503.18753) on a convolutional base, in minutes on a CPU
+# cost:       FIXME
+# command:    make demo
+# expected:   more R2 than SimCLR alone, most of all of color, and no less kNN
+# measured:   FIXME
+_base_ = ['simclr_photos.py']
+model = dict(
+    neck=dict(type='eqssl.SplitNeck', out_channels=384, equi_dims=128, invariant='linear'),
+    auxiliary=dict(
+        recon=dict(
+            type='eqssl.IntermediateRecon',
+            weight=10.0,
+            num_images=2,
+            path=dict(type='eqssl.SE2', degrees=45.0, pixels=4.0, reference=32, padding='reflect'),
+            decoder=dict(type='eqssl.TokenDecoder', grid=4, image_size=32, width=128, depth=1, heads=4),
+        )
+    ),
+)

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Everything that a GPU can tell, by worth, in at most 9 minutes: `bash tools/gpu/run.sh`.
+#
+# For a bare machine without network (Python 3.12, torch 2.11): `python tools/gpu/pack.py` before, and carry .gpu along.
+# Each step writes its result as soon as it has it and does not depend on the one before:
+#   correctness.jsonl   losses against the CPU, crops cut on the device, bf16, fp16, host reads; every base method
+#   throughput.jsonl    ViT-S and ViT-L: images/s, share of the matrix product rate, peak memory
+#   trainings.jsonl     real trainings on CIFAR-10, shortest first
+#   summary.txt         what each step printed
+#
+# DEVICE=cpu STEPS=2 tries all of it on a CPU, small. OUT: folder of the results (default work_dirs/gpu_results),
+# PACK: the pack (.gpu), PYTHON, MINUTES (9), BASES: patterns in configs/ for the first step.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+DEVICE=${DEVICE:-cuda} STEPS=${STEPS:-} OUT=${OUT:-work_dirs/gpu_results} PACK=${PACK:-.gpu} PYTHON=${PYTHON:-python3}
+END=$(($(date +%s) + ${MINUTES:-9} * 60))
+mkdir -p "$OUT"
+export PYTHONUNBUFFERED=1
+status=0
+
+left() { echo $((END - $(date +%s) - ${1:-0})); }
+
+step() { # name, seconds kept for later steps, command
+    local name=$1 limit; limit=$(left "$2"); shift 2
+    if [ "$limit" -lt 10 ]; then echo "== $name: no time left"; status=1; return; fi
+    echo "== $name (at most $limit s)"
+    timeout --kill-after=90 "$limit" "$@" 2>&1 | tee -a "$OUT/$name.txt" || { echo "== $name ended with an error"; status=1; }
+}
+
+if [ -d "$PACK/wheels" ]; then
+    SITE=$(mktemp -d)
+    trap 'rm -rf "$SITE"' EXIT
+    "$PYTHON" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$SITE" "$PACK"/wheels/*.whl || exit 1
+    export PYTHONPATH="$SITE${PYTHONPATH:+:$PYTHONPATH}"
+fi
+DATA=cifar10
+if [ -d "$PACK/cifar10" ]; then
+    DATA=$OUT/data
+    [ -f "$DATA/test_images.npy" ] || "$PYTHON" tools/gpu/pack.py "$PACK" --unpack "$DATA" || exit 1
+fi
+
+small=() throughput=() images=()
+if [ -n "$STEPS" ]; then
+    small=(--steps "$STEPS")
+    images=(--images 8)
+    throughput=(--steps "$STEPS" --batch 2 1 --configs ibot_vits)
+fi
+step correctness 330 "$PYTHON" tools/gpu/correctness.py --device "$DEVICE" --data-root "$DATA" "${small[@]}" "${images[@]}" \
+    ${BASES:+--configs $BASES} --out "$OUT/correctness.jsonl"
+step throughput 210 "$PYTHON" tools/gpu/throughput.py --device "$DEVICE" "${throughput[@]}" \
+    --seconds "$(left 230)" --out "$OUT/throughput.jsonl"
+step trainings 10 "$PYTHON" tools/gpu/trainings.py --data-root "$DATA" "${small[@]}" --seconds "$(left 80)" \
+    --work-dirs "$OUT/work_dirs" --out "$OUT/trainings.jsonl"
+cat "$OUT"/{correctness,throughput,trainings}.txt > "$OUT/summary.txt" 2> /dev/null
+exit $status

@@ -1,0 +1,102 @@
+"""Real trainings, shortest first: ``python tools/gpu/trainings.py --data-root DIR --seconds 300``.
+
+Each is ``tools/train.py`` on a config of this repository; one that outlasts the time is stopped by a signal, saves, and
+can go on (the same command again). The last measures of each are one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import torch
+from correctness import ROOT
+
+from eqssl.utils.errors import run_cli
+
+CONFIGS = (
+    'eqssl/simclr_narrow_cifar10_100e', 'eqssl/simclr_recon_narrow_cifar10_100e', 'eqssl/ibot_vitti_cifar10',
+    'eqssl/ibot_recon_vitti_cifar10', 'eqssl/byol_r18_cifar10', 'eqssl/byol_rotation_r18_cifar10',
+)  # fmt: skip
+ON_A_GPU = ['optim_wrapper.precision=bf16', 'train_dataloader.num_workers=12', 'train_dataloader.prefetch_factor=4']
+STOP = 60  # seconds that a stopped run has for saving
+
+
+def command(config: str, work_dir: Path, data_root: str, steps: int | None) -> list[str]:
+    """Of one training; continued where it stopped."""
+    options = [f'data_root={data_root}', 'default_hooks.evaluation.tasks=[knn]']
+    options += ON_A_GPU if torch.cuda.is_available() else ['train_dataloader.num_workers=0']
+    if steps is not None:
+        options += [f'train_cfg.max_iters={steps}', 'train_cfg.max_epochs=None', 'default_hooks.logger.interval=1']
+        options += ['evaluation.limits.train=64', 'evaluation.limits.test=32', 'train_dataloader.batch_size=8']
+    file = ROOT / 'configs' / f'{config}.py'
+    line = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(file), '--work-dir', str(work_dir)]
+    return [*line, *['--resume'] * work_dir.is_dir(), '--cfg-options', *options]
+
+
+def run(line: list[str], log: Path, limit: float) -> int:
+    """Exit code; at the limit the run is asked to save and end, and killed where it does not."""
+    with open(log, 'a') as stream:
+        process = subprocess.Popen(line, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, 'COLUMNS': '200'})
+        try:
+            return process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+
+def result(config: str, work_dir: Path, code: int, took: float) -> dict[str, Any]:
+    """What a run left: its last log line and evaluation, speed, exit code (75: stopped, saved)."""
+    from eqssl.utils.json_lines import read_lines
+
+    row: dict[str, Any] = {'config': config, 'exit_code': code, 'seconds': round(took, 1)}
+    for name, file in (('log', 'log.jsonl'), ('evaluation', 'evaluation.jsonl')):
+        lines = read_lines(work_dir / file)
+        row[name] = lines[-1] if lines else None
+    return row
+
+
+def main() -> int:
+    """Train one after the other while there is time; 1 where one fails."""
+    from eqssl.utils.json_lines import append_line
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data-root', default='cifar10')
+    parser.add_argument('--steps', type=int, help='only so many iterations of small batches (to try the script)')
+    parser.add_argument('--seconds', type=float, default=1e9, help='of all trainings together')
+    parser.add_argument('--configs', nargs='+', default=CONFIGS)
+    parser.add_argument('--work-dirs', type=Path, default=Path('work_dirs/gpu'))
+    parser.add_argument('--out', type=Path, default=Path('trainings.jsonl'))
+    args = parser.parse_args()
+    begin, failed = time.time(), 0
+    args.work_dirs.mkdir(parents=True, exist_ok=True)
+    for config in args.configs:
+        left = args.seconds - (time.time() - begin) - 5
+        row: dict[str, Any] = {'config': config, 'left out': 'no time'}
+        if left > 20:
+            work_dir, start = args.work_dirs / config.replace('/', '_'), time.time()
+            line = command(config, work_dir, args.data_root, args.steps)
+            code = run(line, args.work_dirs / f'{work_dir.name}.txt', left)
+            row = result(config, work_dir, code, time.time() - start)
+            failed |= code not in (0, 75)
+        append_line(args.out, row)
+        found = row.get('evaluation') or {}
+        shown = row.get('left out') or {key: found.get(key) for key in ('iter', 'knn_top1')}
+        print(f'{config}: {shown}', flush=True)
+    return failed
+
+
+if __name__ == '__main__':
+    run_cli(main)
