@@ -10,7 +10,7 @@ evaluation = dict(
     train=dict(type='eqssl.ArrayImages', split='train'),
     test=dict(type='eqssl.ArrayImages', split='test'),
     size=32,
-    limits=dict(train=8000, test=2000),
+    limits=dict(train=6000, test=2000),
     tasks=dict(
         knn=dict(type='eqssl.KNN', part='cls'),
         equivariance=dict(
@@ -25,17 +25,17 @@ evaluation = dict(
         ),
         collapse=dict(type='eqssl.Collapse', part='cls'),
         progress=dict(
-            type='eqssl.Equivariance', paths=_paths, probes=('ridge',), parts=('all',), train=1500, test=750
+            type='eqssl.Equivariance', paths=_paths, probes=('ridge',), parts=('all',), train=1000, test=500
         ),
     ),
 )
 default_hooks = dict(
     evaluation=dict(
         type='eqssl.EvaluationHook',
-        interval=100,
+        interval=105,
         by_epoch=False,
         tasks=['knn', 'progress'],
-        limits=dict(train=2000, test=750),
+        limits=dict(train=1000, test=500),
         at_start=True,
     )
 )

@@ -9,7 +9,12 @@ _base_ = [
     '../_base_/demo_evaluation.py',
 ]
 data_root = 'photos'
-model = dict(head=dict(type='eqssl.SimCLRHead', temperature=0.2), channels_last=True)
+# early stages at half the usual resolution: most of the time of so narrow a network goes into them
+model = dict(
+    backbone=dict(stem_channels=24, base_channels=24, strides=(2, 2, 2, 1)),
+    head=dict(type='eqssl.SimCLRHead', temperature=0.2),
+    channels_last=True,
+)
 # SimCLR's photometrics for ImageNet, strength 1, with a blur that fits 32 px
 _photo = dict(
     jitter=(0.8, 0.8, 0.8, 0.2), jitter_prob=0.8, gray_prob=0.2, blur_prob=0.5, blur_sigma=(0.1, 1.5)
@@ -24,6 +29,6 @@ train_dataloader = dict(
         ),
     ),
 )
-train_cfg = dict(max_iters=400)
-optim_wrapper = dict(precision='bf16')
+train_cfg = dict(max_iters=420)
+optim_wrapper = dict(optimizer=dict(lr=3e-3), precision='bf16')
 default_hooks = dict(checkpoint=dict(interval=200, by_epoch=False), logger=dict(interval=25))

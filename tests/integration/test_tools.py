@@ -142,3 +142,21 @@ def test_a_stored_result_is_of_the_config_as_it_is(tmp_path, monkeypatch):
     assert stored_base(Demo('simclr', 'photos', 0))['result'] == {'knn_top1': 0.5}
     assert stored_base(Demo('simclr', 'photos', 1)) is None and stored_base(Demo('simclr', 'cifar10', 0)) is None
     assert stored_base(Demo('simclr', 'photos', 0, ('train_cfg.max_iters=9',))) is None
+
+
+def test_a_training_whose_crops_the_device_cuts_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.setitem(SHORT, 'optim_wrapper.precision', 'fp32')
+    config = str(ROOT / 'configs/demo/simclr_photos.py')
+    worker, device = (
+        train(tmp_path / cut, config, **{'train_dataloader.dataset.cut': cut}) for cut in ('worker', 'device')
+    )
+    assert worker == pytest.approx(device, abs=2e-2) and len(worker) == 4
+
+
+def test_channels_last_changes_no_result(tmp_path, monkeypatch):
+    monkeypatch.setitem(SHORT, 'optim_wrapper.precision', 'fp32')
+    config = str(ROOT / 'configs/demo/simclr_recon_photos.py')
+    first, last = (train(tmp_path / str(last), config, **{'model.channels_last': last}) for last in (False, True))
+    assert first == pytest.approx(last, rel=1e-3)
+    state = [torch.load(tmp_path / str(last) / 'iter_4.pth', weights_only=True)['state_dict'] for last in (False, True)]
+    assert list(state[0]) == list(state[1])

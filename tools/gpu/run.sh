@@ -9,7 +9,7 @@
 #   summary.txt         what each step printed
 #
 # DEVICE=cpu STEPS=2 tries all of it on a CPU, small. OUT: folder of the results (default work_dirs/gpu_results),
-# PACK: the pack (.gpu), PYTHON, MINUTES (9), BASES: patterns in configs/ for the first step.
+# PACK: the pack (.gpu), PYTHON, MINUTES (9), BASES: patterns in configs/ for the first step, TRAININGS: names for the last.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 DEVICE=${DEVICE:-cuda} STEPS=${STEPS:-} OUT=${OUT:-work_dirs/gpu_results} PACK=${PACK:-.gpu} PYTHON=${PYTHON:-python3}
@@ -43,13 +43,14 @@ small=() throughput=() images=()
 if [ -n "$STEPS" ]; then
     small=(--steps "$STEPS")
     images=(--images 8)
-    throughput=(--steps "$STEPS" --batch 2 1 --configs ibot_vits)
+    throughput=(--steps "$STEPS" --batch 1 1 --configs ibot_vits --eager)
 fi
 step correctness 330 "$PYTHON" tools/gpu/correctness.py --device "$DEVICE" --data-root "$DATA" "${small[@]}" "${images[@]}" \
     ${BASES:+--configs $BASES} --out "$OUT/correctness.jsonl"
 step throughput 210 "$PYTHON" tools/gpu/throughput.py --device "$DEVICE" "${throughput[@]}" \
     --seconds "$(left 230)" --out "$OUT/throughput.jsonl"
 step trainings 10 "$PYTHON" tools/gpu/trainings.py --data-root "$DATA" "${small[@]}" --seconds "$(left 80)" \
+    ${TRAININGS:+--configs $TRAININGS} \
     --work-dirs "$OUT/work_dirs" --out "$OUT/trainings.jsonl"
 cat "$OUT"/{correctness,throughput,trainings}.txt > "$OUT/summary.txt" 2> /dev/null
 exit $status

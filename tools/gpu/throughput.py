@@ -103,6 +103,7 @@ def main() -> int:
     parser.add_argument('--steps', type=int, default=10)
     parser.add_argument('--batch', type=int, nargs=2, default=(128, 48), metavar=('VIT_S', 'VIT_L'))
     parser.add_argument('--configs', nargs='+', help='only these')
+    parser.add_argument('--eager', action='store_true', help='nothing compiled')
     parser.add_argument('--seconds', type=float, default=1e9, help='begin nothing new after this time')
     parser.add_argument('--out', type=Path, default=Path('throughput.jsonl'))
     args = parser.parse_args()
@@ -112,7 +113,7 @@ def main() -> int:
     print(f'{name}: matrix product {rate / 1e12:.1f} TFLOP/s', flush=True)
     append_line(args.out, {'device': name, 'torch': torch.__version__, 'matmul_tflops': rate / 1e12})
     for config, how in SETTINGS:
-        if args.configs and config not in args.configs:
+        if (args.configs and config not in args.configs) or (args.eager and how == 'compiled'):
             continue
         row: dict[str, Any] = {'config': config, 'how': how}
         if time.time() - begin > args.seconds:

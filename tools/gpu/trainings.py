@@ -32,11 +32,17 @@ STOP = 60  # seconds that a stopped run has for saving
 
 def command(config: str, work_dir: Path, data_root: str, steps: int | None) -> list[str]:
     """Of one training; continued where it stopped."""
-    options = [f'data_root={data_root}', 'default_hooks.evaluation.tasks=[knn]']
+    options = [f'data_root={data_root}']
     options += ON_A_GPU if torch.cuda.is_available() else ['train_dataloader.num_workers=0']
     if steps is not None:
         options += [f'train_cfg.max_iters={steps}', 'train_cfg.max_epochs=None', 'default_hooks.logger.interval=1']
-        options += ['evaluation.limits.train=64', 'evaluation.limits.test=32', 'train_dataloader.batch_size=8']
+        options += [
+            'param_scheduler.0.warmup=0',
+            'default_hooks.evaluation.tasks=[knn]',
+            'evaluation.limits.train=64',
+            'evaluation.limits.test=32',
+            'train_dataloader.batch_size=8',
+        ]
     file = ROOT / 'configs' / f'{config}.py'
     line = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(file), '--work-dir', str(work_dir)]
     return [*line, *['--resume'] * work_dir.is_dir(), '--cfg-options', *options]

@@ -1,6 +1,6 @@
 # reproduces: nothing published; Mask R-CNN on the embedded nuclei (real microscopy, 128 px tiles) from a checkpoint of the demo
 # cost:       200 iterations of 4 tiles of 128 px, about 2 minutes on two cores
-# command:    python tools/train.py configs/downstream/mmdet/mask_rcnn_demo_nuclei.py --cfg-options checkpoint=work_dirs/demo_cifar10_seed0/iter_300.pth
+# command:    python tools/train.py configs/downstream/mmdet/mask_rcnn_demo_nuclei.py --cfg-options checkpoint=work_dirs/demo_ibot_cifar10_seed0/iter_300.pth
 # expected:   a falling loss and a mask AP above that from random weights (42.4)
 # measured:   mask AP 44.5 +- 1.2, box AP 50.7 +- 1.5 (docs/en/user_guides/downstream.md)
 _base_ = ['mmdet::_base_/models/mask-rcnn_r50_fpn.py', '../_base_/mmdet_runtime.py']

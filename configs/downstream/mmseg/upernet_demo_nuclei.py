@@ -1,6 +1,6 @@
 # reproduces: nothing published; UPerNet on the embedded nuclei (real microscopy, 128 px tiles) from a checkpoint of the demo
 # cost:       60 iterations of 4 tiles of 128 px, about half a minute on two cores
-# command:    python tools/train.py configs/downstream/mmseg/upernet_demo_nuclei.py --cfg-options checkpoint=work_dirs/demo_cifar10_seed0/iter_300.pth
+# command:    python tools/train.py configs/downstream/mmseg/upernet_demo_nuclei.py --cfg-options checkpoint=work_dirs/demo_ibot_cifar10_seed0/iter_300.pth
 # expected:   a falling loss and an mIoU above that of one class everywhere (0.40)
 # measured:   mIoU 84.1 +- 1.7; from random weights 83.6 +- 0.8 (docs/en/user_guides/downstream.md)
 _base_ = ['../_base_/mmseg_runtime.py', '../_base_/upernet_vits.py', '../_base_/adamw_layer_decay.py']

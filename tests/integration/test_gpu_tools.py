@@ -1,0 +1,83 @@
+"""tools/gpu on a CPU: the pack, and every step of run.sh in small, as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.integration
+PACK = [sys.executable, str(ROOT / 'tools/gpu/pack.py')]
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """1000 images for each split, as tools/data/fetch.py leaves CIFAR-10."""
+    folder = tmp_path_factory.mktemp('cifar')
+    rng = np.random.default_rng(0)
+    for split in ('train', 'test'):
+        smooth = rng.integers(0, 256, (1000, 4, 4, 3)).repeat(8, 1).repeat(8, 2)
+        noisy = smooth + rng.integers(-9, 10, smooth.shape)
+        np.save(folder / f'{split}_images.npy', noisy.clip(0, 255).astype(np.uint8))
+        np.save(folder / f'{split}_labels.npy', np.arange(1000) % 10)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def pack(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('pack') / 'gpu'
+    command = [*PACK, str(folder), '--images', '1000', '1000', '--data', str(data), '--no-wheels']
+    subprocess.run(command, check=True)
+    return folder
+
+
+def test_the_pack_gives_back_the_same_images_and_labels(data, pack, tmp_path):
+    subprocess.run([*PACK, str(pack), '--unpack', str(tmp_path / 'data')], check=True)
+    for file in data.iterdir():
+        assert np.array_equal(np.load(tmp_path / 'data' / file.name), np.load(file)), file.name
+
+
+def test_a_folder_with_other_files_is_not_overwritten(data, tmp_path):
+    (tmp_path / 'mine.txt').write_text('x')
+    command = [*PACK, str(tmp_path), '--data', str(data), '--no-wheels']
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 2 and 'holds other files' in found.stderr and (tmp_path / 'mine.txt').is_file()
+
+
+def test_every_step_of_the_gpu_run_works_on_a_cpu(pack, tmp_path):
+    out = tmp_path / 'out'
+    environment = {
+        **os.environ, 'DEVICE': 'cpu', 'STEPS': '2', 'OUT': str(out), 'PACK': str(pack), 'PYTHON': sys.executable,
+        'BASES': 'bases/byol_cifar10.py demo/simclr_recon_cifar10.py', 'TRAININGS': 'eqssl/simclr_recon_narrow_cifar10_100e',
+    }  # fmt: skip
+    run = subprocess.run(['bash', str(ROOT / 'tools/gpu/run.sh')], env=environment, capture_output=True, text=True)
+    rows = {
+        name: [json.loads(line) for line in (out / f'{name}.jsonl').read_text().splitlines()]
+        for name in ('correctness', 'throughput', 'trainings')
+    }
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+    assert [row['right'] for row in rows['correctness']] == [True, True]
+    assert all(row['differences']['fp32'] == 0 and row['host reads in bf16'] == 0 for row in rows['correctness'])
+    speeds = [row for row in rows['throughput'] if 'config' in row]
+    assert {row['how'] for row in speeds} == {'as it is', 'official layout'} and not any('error' in r for r in speeds)
+    assert all(row['images_per_s'] > 0 for row in speeds)
+    training = rows['trainings'][0]
+    assert training['exit_code'] == 0 and training['log']['iter'] == 2 and training['evaluation']['iter'] == 2
+    assert 'right  configs/bases/byol_cifar10.py' in (out / 'summary.txt').read_text()
+
+
+def test_a_wrong_device_is_told_and_the_later_steps_run_all_the_same(pack, tmp_path):
+    environment = {
+        **os.environ, 'DEVICE': 'nowhere', 'STEPS': '1', 'OUT': str(tmp_path / 'out'), 'PACK': str(pack),
+        'PYTHON': sys.executable, 'BASES': 'bases/byol_cifar10.py', 'TRAININGS': 'eqssl/nothing', 'MINUTES': '4',
+    }  # fmt: skip
+    run = subprocess.run(['bash', str(ROOT / 'tools/gpu/run.sh')], env=environment, capture_output=True, text=True)
+    assert run.returncode == 1
+    for name in ('correctness', 'throughput', 'trainings'):
+        assert f'== {name} ended with an error' in run.stdout, run.stdout[-2000:]
