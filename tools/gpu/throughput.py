@@ -17,7 +17,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
-from correctness import ROOT, Trained, to_device
+from correctness import ROOT, Trained, device_named, to_device
 from official_layout import OfficialLayout
 
 from eqssl.utils.errors import run_cli
@@ -107,7 +107,7 @@ def main() -> int:
     parser.add_argument('--seconds', type=float, default=1e9, help='begin nothing new after this time')
     parser.add_argument('--out', type=Path, default=Path('throughput.jsonl'))
     args = parser.parse_args()
-    device, begin, failed = torch.device(args.device), time.time(), 0
+    device, begin, failed = device_named(args.device), time.time(), 0
     rate = matmul_rate(device)
     name = torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'
     print(f'{name}: matrix product {rate / 1e12:.1f} TFLOP/s', flush=True)
