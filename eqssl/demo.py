@@ -139,11 +139,18 @@ def table_rows(results: Results) -> list[dict[str, Any]]:
     return rows
 
 
+def in_plain_colors(dataset: dict) -> dict:
+    """A data set whose views are crops alone, so that one sees in pictures what is there."""
+    off = dict.fromkeys(('jitter_prob', 'gray_prob', 'blur_prob', 'solarize_prob'), 0.0)
+    views = [{**view, **off} for view in dataset['views']['views']]
+    return {**dataset, 'views': {**dataset['views'], 'views': views}, 'cut': 'worker'}
+
+
 def draw_views(report: Report, cfg: Any, model: Any, columns: int = 8) -> np.ndarray:
     """Originals, views, targets beside reconstructions; PCA maps. Returns the first of these as one picture."""
     from eqssl.datasets import collate_views
 
-    dataset = DATASETS.build({**cfg.train_dataloader.dataset, 'cut': 'worker'})
+    dataset = DATASETS.build(in_plain_colors(cfg.train_dataloader.dataset))
     step = max(1, len(dataset) // columns)
     batch = collate_views([dataset[(i * step, i * step)] for i in range(columns)])
     originals = torch.stack([torch.from_numpy(dataset.source.load(i * step).copy()) for i in range(columns)])
@@ -153,7 +160,8 @@ def draw_views(report: Report, cfg: Any, model: Any, columns: int = 8) -> np.nda
     report.heading('What is reconstructed')
     report.text(
         'The decoders see only the equivariant features of v1 and v2 and draw the images on the way from u to v2. The '
-        'features must therefore know what is there, in which colors, and how far and where v2 was moved.'
+        'features must therefore know what is there, in which colors, and how far and where v2 was moved. Drawn '
+        'without the color changes and blur of training.'
     )
     pictures = [montage([row], 96) for row in rows]
     report.rows(captions, pictures)
