@@ -32,7 +32,7 @@ evaluation = dict(
 default_hooks = dict(
     evaluation=dict(
         type='eqssl.EvaluationHook',
-        interval=105,
+        interval=108,
         by_epoch=False,
         tasks=['knn', 'progress'],
         limits=dict(train=1000, test=500),

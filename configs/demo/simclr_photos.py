@@ -29,6 +29,6 @@ train_dataloader = dict(
         ),
     ),
 )
-train_cfg = dict(max_iters=420)
-optim_wrapper = dict(optimizer=dict(lr=3e-3), precision='bf16')
+train_cfg = dict(max_iters=540)
+optim_wrapper = dict(optimizer=dict(lr=4e-3), precision='bf16')
 default_hooks = dict(checkpoint=dict(interval=200, by_epoch=False), logger=dict(interval=25))
