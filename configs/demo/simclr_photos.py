@@ -1,5 +1,5 @@
 # reproduces: nothing published; the base of simclr_recon_photos.py: SimCLR (Chen et al. 2020) on windows of 100 photographs
-# cost:       FIXME
+# cost:       0.41 GFLOP per image; 540 iterations of 128 images, 2 to 4 minutes on two cores
 # command:    python tools/train.py configs/demo/simclr_photos.py
 # expected:   kNN (which of 100 photographs) far above raw pixels and random initialization; less R2 than simclr_recon_photos.py
 # measured:   FIXME

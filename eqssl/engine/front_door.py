@@ -51,6 +51,7 @@ def read_config(path: str, options: Options | None = None) -> Config:
         raise UserError(f"config '{path}' needs {package}; {install}") from error
     except Exception as error:  # whatever a config file raises is the config's fault
         raise UserError(f"config '{path}' cannot be read: {type(error).__name__}: {error}") from error
+    drop_hooks(cfg)  # before options, which may set one of them
     known = RUNNER_KEYS | DOWNSTREAM_KEYS | set(cfg)
     values = parse_options(options or {}, cfg)
     for key in values:
@@ -62,6 +63,13 @@ def read_config(path: str, options: Options | None = None) -> Config:
         raise UserError(f'--cfg-options does not fit the config: {error}') from error
     expand_home(cfg)
     return cfg
+
+
+def drop_hooks(cfg: Config) -> None:
+    """Take out hooks that are None, which switches them off; mmengine does so for its own, and asserts for others."""
+    for name, hook in list((cfg.get('default_hooks') or {}).items()):
+        if hook is None and name not in MMENGINE_HOOKS:
+            del cfg.default_hooks[name]
 
 
 def sources(config: Any) -> list[dict]:
@@ -101,9 +109,7 @@ def complete(cfg: Config) -> None:
         cfg.data_root = named_data(str(cfg.data_root))
     for source in rootless:
         source['data_root'] = cfg.data_root
-    for name, hook in list((cfg.get('default_hooks') or {}).items()):
-        if hook is None and name not in MMENGINE_HOOKS:  # None switches a hook off; mmengine asserts for others
-            del cfg.default_hooks[name]
+    drop_hooks(cfg)
     randomness = cfg.setdefault('randomness', {})
     if randomness.get('seed') is None:
         randomness['seed'] = 0

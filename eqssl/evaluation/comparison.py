@@ -37,6 +37,7 @@ class Comparison:
 
     def __init__(self, folder: Path, options: list[str], interval: int = 0) -> None:
         hook = {'type': 'eqssl.EvaluationHook', 'interval': interval, 'by_epoch': False}
+        hook |= {'tasks': None, 'limits': None, 'at_start': False}  # whatever sample the config takes for curves
         self.folder = folder
         self.options = [*options, *(f'default_hooks.evaluation.{key}={value}' for key, value in hook.items())]
 

@@ -39,8 +39,9 @@ class SSLPretrainer(BaseModel):
         auxiliary: name -> config of a task with its ``weight`` (default 1).
         data_preprocessor: config or module; default :class:`ViewAugmenter`.
         init_cfg: mmengine's.
-        channels_last: keep the weights of convolutions, and so their maps, with channels innermost: the same numbers
-            within rounding, and less time where the kernels want that order (bfloat16 and float16).
+        channels_last: keep the weights of convolutions, and so their maps, with channels innermost: the same results
+            for the same weights within rounding, and less time where the kernels want that order (bfloat16 and
+            float16). A seed draws other initial weights, for they are drawn in the order of the memory.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from tests.integration.runs import cut_to, log, train
 from tests.integration.test_bad_input import arguments
 
 pytestmark = pytest.mark.integration
-HOOK = dict(_delete_=True, type='eqssl.EvaluationHook', interval=2, by_epoch=False)
+HOOK = dict(type='eqssl.EvaluationHook', interval=2, by_epoch=False)
 
 
 def settings(tiny_config, **source):
