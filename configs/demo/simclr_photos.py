@@ -2,7 +2,7 @@
 # cost:       0.41 GFLOP per image; 540 iterations of 128 images, 2 to 4 minutes on two cores
 # command:    python tools/train.py configs/demo/simclr_photos.py
 # expected:   kNN (which of 100 photographs) far above raw pixels and random initialization; less R2 than simclr_recon_photos.py
-# measured:   FIXME
+# measured:   kNN 0.845 +- 0.004 (raw pixels 0.506, random initialization 0.574), R2 mean 0.639 +- 0.008 (0.462, 0.432) (three seeds, CPU)
 _base_ = [
     '../_base_/models/resnet18_narrow.py',
     '../_base_/schedules/minutes.py',
