@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 
 from eqssl.engine.checkpoint_store import list_checkpoints
-from eqssl.engine.front_door import open_front_door
+from eqssl.engine.front_door import open_front_door, read_config
 from eqssl.engine.training_process import train_process
 from eqssl.evaluation import Evaluation
 from eqssl.evaluation.command import load_model
+from eqssl.evaluation.comparison import fingerprint
 from eqssl.registry import DATASETS
 from eqssl.utils.errors import UserError
 from eqssl.utils.json_lines import read_lines
@@ -31,6 +32,7 @@ STORED = ROOT / 'demo' / 'base_results.json'
 METHODS = {'simclr': 'SimCLR', 'ibot': 'iBOT'}
 PATHS = ('rotation', 'translation', 'color', 'blur', 'mean')
 CURVES = {'kNN top-1': 'knn_top1', 'R2, mean over paths (linear probe)': 'r2/mean/all/ridge'}
+CURVE_TASK = 'progress'  # of the config's evaluation; the table does without
 Results = dict[str, dict[str, float]]
 Lines = list[dict[str, float]]
 
@@ -77,25 +79,30 @@ class Demo:
             raise UserError(f"--data {self.data}: {self.name} has no config '{path.name}'; it has {', '.join(there)}")
         return path
 
-    def train(self, base: bool) -> Path:
-        """Train; returns the last checkpoint."""
+    def train(self, base: bool) -> None:
+        """Train, from the start."""
         what = 'alone' if base else '+ reconstruction'
         print(f'== training {self.name} {what} ({self.config(base).name})', flush=True)
-        return train_process(self.config(base), self.work_dir(base), self.overrides)
+        train_process(self.config(base), self.work_dir(base), self.overrides)
 
-    def evaluate(self, base: bool, checkpoint: Path) -> dict[str, float]:
-        """The trained model under the config's evaluation."""
-        cfg = open_front_door(str(self.config(base)), self.overrides)
-        return Evaluation.from_settings(cfg.evaluation).run(load_model(cfg, str(checkpoint)))
+    def cfg(self, base: bool) -> Any:
+        """The config, complete."""
+        return open_front_door(str(self.config(base)), self.overrides)
 
-    def controls(self) -> Results:
-        """Raw pixels and random initialization of the base's network."""
-        cfg = open_front_door(str(self.config(base=True)), self.overrides)
-        return Evaluation.from_settings(cfg.evaluation).controls(cfg.model, self.seed)
+    def trained(self, base: bool) -> Any:
+        """The model of the last checkpoint."""
+        return load_model(self.cfg(base), str(list_checkpoints(self.work_dir(base))[-1]))
+
+    def evaluation(self) -> Evaluation:
+        """The evaluation of the table, one for all networks."""
+        settings = self.cfg(base=True).evaluation
+        evaluation = Evaluation.from_settings(settings)
+        evaluation.select([name for name in settings.tasks if name != CURVE_TASK])
+        return evaluation
 
     def flat_lines(self) -> Results:
-        """The controls by the measures of the curves."""
-        cfg = open_front_door(str(self.config(base=True)), self.overrides)
+        """Raw pixels and random initialization by the measures of the curves."""
+        cfg = self.cfg(base=True)
         hook = cfg.default_hooks.evaluation
         evaluation = Evaluation.from_settings({**cfg.evaluation, 'limits': hook.limits})
         evaluation.select(hook.tasks)
@@ -107,11 +114,20 @@ class Demo:
 
 
 def stored_base(demo: Demo) -> dict[str, Any] | None:
-    """The stored result of the base method alone (``result``, ``curve``): the same command, steps and seed."""
-    if demo.options or not STORED.is_file():  # stored: with the config as it is
+    """The stored result of the base method alone (``result``, ``curve``): the same config, command and seed."""
+    if demo.options or not STORED.is_file():
         return None
     results = json.loads(STORED.read_text())['results']
-    return results.get(f'{demo.method}_{demo.data}', {}).get(str(demo.seed))
+    found = results.get(f'{demo.method}_{demo.data}', {}).get(str(demo.seed))
+    if found is not None and found['config'] != base_mark(demo):
+        print(f'the stored result of {demo.name} alone is of another config: it is trained', flush=True)
+        return None
+    return found
+
+
+def base_mark(demo: Demo) -> str:
+    """What tells whether a stored result is of the base's config as it is now."""
+    return fingerprint(read_config(str(demo.config(base=True))))
 
 
 def store_base(demo: Demo, result: dict[str, float]) -> None:
@@ -120,6 +136,7 @@ def store_base(demo: Demo, result: dict[str, float]) -> None:
     stored['command'] = 'python tools/demo.py --method METHOD --data DATA --seed SEED --train-base --store-base'
     shown = ('iter', *CURVES.values())
     entry = {
+        'config': base_mark(demo),
         'result': {k: round(v, 4) for k, v in result.items() if 'global' not in k},
         'curve': [{k: round(line[k], 4) for k in shown if k in line} for line in demo.curve(base=True)],
     }
@@ -173,8 +190,7 @@ def draw_views(report: Report, cfg: Any, model: Any, columns: int = 8) -> np.nda
 
 def write_report(demo: Demo, results: Results, base_curve: Lines, base_label: str, begin: float) -> Path:
     """``report.html`` in the work dir, with the table, curves and pictures; the last two also as PNG files."""
-    cfg, work_dir = open_front_door(str(demo.config(base=False)), demo.overrides), demo.work_dir(base=False)
-    model = load_model(cfg, str(list_checkpoints(work_dir)[-1]))
+    cfg, work_dir = demo.cfg(base=False), demo.work_dir(base=False)
     report = Report(f'eqssl demo: {demo.name} + intermediate reconstruction on {demo.data}, seed {demo.seed}')
     report.text(
         f'{cfg.train_cfg.max_iters} iterations of {cfg.train_dataloader.batch_size} images. kNN top-1 '
@@ -191,7 +207,9 @@ def write_report(demo: Demo, results: Results, base_curve: Lines, base_label: st
     Image.fromarray(picture).save(work_dir / 'curves.png', optimize=True)
     report.picture(picture, 'On a sample of the images; raw pixels and random initialization do not learn.')
     report.picture(draw_curves(read_log(work_dir)), 'Losses (blue) and monitors of collapse (green).')
-    Image.fromarray(draw_views(report, cfg, model)).save(work_dir / 'reconstructions.png', optimize=True)
+    Image.fromarray(draw_views(report, cfg, demo.trained(base=False))).save(
+        work_dir / 'reconstructions.png', optimize=True
+    )
     report.text(f'The whole demo took {time.time() - begin:.0f} s.')
     return report.write(work_dir / 'report.html')
 
@@ -199,15 +217,15 @@ def write_report(demo: Demo, results: Results, base_curve: Lines, base_label: st
 def run(demo: Demo, train_base: bool, store: bool) -> Path:
     """The whole demo; returns the path of the report."""
     begin = time.time()
-    demo.config(base=True)
-    checkpoint = demo.train(base=False)
+    evaluation = demo.evaluation()
+    demo.train(base=False)
     print('== evaluating beside raw pixels and random initialization', flush=True)
-    ours, results = demo.evaluate(False, checkpoint), demo.controls()
+    ours, results = evaluation.run(demo.trained(base=False)), evaluation.controls(demo.cfg(base=True).model, demo.seed)
     stored = None if train_base else stored_base(demo)
     label = f'{demo.name} alone'
     if stored is None:
-        base = demo.evaluate(True, demo.train(base=True))
-        curve = demo.curve(base=True)
+        demo.train(base=True)
+        base, curve = evaluation.run(demo.trained(base=True)), demo.curve(base=True)
         if store:
             store_base(demo, base)
     else:

@@ -6,6 +6,7 @@
 _base_ = [
     '../_base_/models/vit_tiny_cifar.py',
     '../_base_/views/demo_32.py',
+    '../_base_/schedules/ibot.py',
     '../_base_/evaluation/cifar10.py',
     '../_base_/runtime/default.py',
 ]
@@ -31,17 +32,7 @@ train_dataloader = dict(
     dataset=dict(source=dict(type='eqssl.ArrayImages', split='train'), mask=dict(grid=8)),
 )
 train_cfg = dict(type='eqssl.PretrainLoop', max_epochs=200)
-optim_wrapper = dict(
-    type='eqssl.OptimWrapper',
-    constructor='eqssl.OptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.04),
-    clip_grad=dict(max_norm=3.0, per_parameter=True),
-    precision='bf16',
-)
-param_scheduler = [
-    dict(type='eqssl.CosineSchedule', param_name='lr', warmup=10, final=1e-6),
-    dict(type='eqssl.CosineSchedule', param_name='weight_decay', final=0.4),
-]
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 evaluation = dict(tasks=dict(knn=dict(part='all')))  # CLS and pooled patches: CLS alone is slow to learn
 default_hooks = dict(
     checkpoint=dict(interval=10),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-
-Weights = Callable[[Tensor, Tensor, int, int], Tensor]
 
 
 def _outputs(size: int, like: Tensor) -> Tensor:
@@ -35,9 +32,12 @@ def cubic_weights(start: Tensor, length: Tensor, size: int, total: int) -> Tenso
     near = ((a + 2) * t - (a + 3)) * t * t + 1
     next_ = ((a + 2) * (1 - t) - (a + 3)) * (1 - t) * (1 - t) + 1
     taps = torch.stack([far, near, next_, 1 - far - near - next_], 2)
-    inside = base[..., None] + torch.arange(-1, 3, device=start.device)
-    inside = torch.minimum(inside.clamp(min=0), (length - 1)[:, None, None]) + start[:, None, None]
-    return torch.zeros(len(start), size, total, device=start.device).scatter_add_(2, inside.long(), taps)
+    pixel = _outputs(total, start)
+    weights = torch.zeros(len(start), size, total, device=start.device)
+    for number in range(4):  # not scattered: atomic additions on a GPU have no order, and a run is resumed bit for bit
+        inside = torch.minimum((base + number - 1).clamp(min=0), (length - 1)[:, None]) + start[:, None]
+        weights += taps[..., number, None] * (inside[..., None] == pixel)
+    return weights
 
 
 def area_weights(start: Tensor, length: Tensor, size: int, total: int) -> Tensor:
@@ -132,11 +132,12 @@ class DeviceImages:
             group -> ``[V, B, S, S, 3]`` uint8, on the device of the index.
         """
         self.images = self.images.to(index.device)
-        chosen = self.images[index]
-        return {
-            name: torch.stack([cut(chosen, view, self.sizes[name], self.backend) for view in box])
-            for name, box in boxes.items()
-        }
+        found = {}
+        for name, box in boxes.items():
+            chosen = self.images[index.repeat(len(box))]
+            crops = cut(chosen, box.flatten(0, 1), self.sizes[name], self.backend)
+            found[name] = crops.unflatten(0, box.shape[:2])
+        return found
 
 
 def fits_device(images: Any, share: float = 0.1) -> bool:

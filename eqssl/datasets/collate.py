@@ -44,8 +44,7 @@ def collate_views(samples: list[dict[str, Any]]) -> dict[str, Any]:
     Returns:
         ``crops`` group -> ``[V, B, S, S, 3]`` uint8, where the data set cuts them; ``box`` and ``photo`` group ->
         ``[V, B, P]`` float32; the keys of :func:`pad_masks` where there are masks; ``index``, ``position``, ``key``,
-        ``label`` ``[B]`` int64;
-        ``unreadable`` list.
+        ``label`` ``[B]`` int64; ``unreadable`` list.
     """
     batch: dict[str, Any] = {}
     for field in sorted(next(iter(samples[0]['groups'].values()))):

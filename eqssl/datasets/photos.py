@@ -1,4 +1,4 @@
-"""The embedded photographs: square windows of 88 small photographs, as arrays in the cache."""
+"""The embedded photographs: square windows of 100 small photographs, as arrays in the cache."""
 
 from __future__ import annotations
 

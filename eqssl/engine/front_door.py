@@ -61,6 +61,7 @@ def read_config(path: str, options: Options | None = None) -> Config:
         cfg.merge_from_dict(values)
     except (KeyError, TypeError, AssertionError, IndexError, ValueError) as error:
         raise UserError(f'--cfg-options does not fit the config: {error}') from error
+    drop_hooks(cfg)
     expand_home(cfg)
     return cfg
 
@@ -109,7 +110,6 @@ def complete(cfg: Config) -> None:
         cfg.data_root = named_data(str(cfg.data_root))
     for source in rootless:
         source['data_root'] = cfg.data_root
-    drop_hooks(cfg)
     randomness = cfg.setdefault('randomness', {})
     if randomness.get('seed') is None:
         randomness['seed'] = 0

@@ -78,9 +78,9 @@ def draw_comparison(
             values = np.array([[line[key] for line in run[: len(steps)]] for run in lines])
             axis.plot(steps, values.mean(0), lw=1.8, label=name, color=palette(number))
             axis.fill_between(steps, values.min(0), values.max(0), alpha=0.12, color=palette(number))
-        for (name, found), style in zip(controls.items(), ('--', ':', '-.') * len(controls), strict=False):
+        for number, (name, found) in enumerate(controls.items()):
             if key in found:
-                axis.axhline(found[key], ls=style, lw=1.4, color='#718096', label=name)
+                axis.axhline(found[key], ls=('--', ':', '-.')[number % 3], lw=1.4, color='#718096', label=name)
         axis.set_title(heading, fontsize=11)
         axis.set_xlabel('iterations')
         axis.grid(alpha=0.25)

@@ -133,15 +133,23 @@ def test_the_demo_names_the_data_that_a_method_has():
         Demo('simclr', 'objects', 0).config(base=True)
 
 
-def test_a_stored_result_is_of_the_config_as_it_is(tmp_path, monkeypatch):
-    from eqssl.demo import Demo, stored_base
+def test_a_stored_result_is_of_the_config_as_it_is(tmp_path, monkeypatch, capsys):
+    from eqssl.demo import STORED, Demo, base_mark, stored_base
 
+    committed = json.loads(STORED.read_text())['results']['simclr_photos']
+    assert sorted(committed) == ['0', '1', '2']
+    demo = Demo('simclr', 'photos', 0)
+    assert stored_base(demo) == committed['0'], 'measure the base of the demo anew (--train-base --store-base)'
+    entry = {'config': base_mark(demo), 'result': {'knn_top1': 0.5}, 'curve': []}
     file = tmp_path / 'stored.json'
-    file.write_text(json.dumps({'results': {'simclr_photos': {'0': {'result': {'knn_top1': 0.5}, 'curve': []}}}}))
     monkeypatch.setattr('eqssl.demo.STORED', file)
-    assert stored_base(Demo('simclr', 'photos', 0))['result'] == {'knn_top1': 0.5}
+    assert stored_base(demo) is None
+    file.write_text(json.dumps({'results': {'simclr_photos': {'0': entry}}}))
+    assert stored_base(demo) == entry
     assert stored_base(Demo('simclr', 'photos', 1)) is None and stored_base(Demo('simclr', 'cifar10', 0)) is None
     assert stored_base(Demo('simclr', 'photos', 0, ('train_cfg.max_iters=9',))) is None
+    file.write_text(json.dumps({'results': {'simclr_photos': {'0': {**entry, 'config': 'other'}}}}))
+    assert stored_base(demo) is None and 'is of another config: it is trained' in capsys.readouterr().out
 
 
 def test_a_training_whose_crops_the_device_cuts_is_the_same(tmp_path, monkeypatch):

@@ -56,13 +56,10 @@ class Trained:
     """A model with its optimizer on a device."""
 
     def __init__(self, cfg: Any, device: torch.device, precision: str, state: dict | None = None) -> None:
-        from mmengine.device import utils as device_utils
-
         from eqssl.engine.optimizers import OptimWrapperConstructor
         from eqssl.registry import MODELS
         from eqssl.utils.progress import Progress
 
-        device_utils.DEVICE = device.type  # mmengine's choice, which the optimizer wrapper follows
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             self.model = MODELS.build(copy.deepcopy(cfg.model))
