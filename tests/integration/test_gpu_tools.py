@@ -50,19 +50,24 @@ def test_a_folder_with_other_files_is_not_overwritten(data, tmp_path):
     assert found.returncode == 2 and 'holds other files' in found.stderr and (tmp_path / 'mine.txt').is_file()
 
 
+def gpu_run(folder, pack, **settings):
+    """tools/gpu/run.sh with everything it writes below a folder."""
+    places = {'OUT': folder / 'out', 'WORK': folder / 'work', 'PACK': pack, 'PYTHON': sys.executable}
+    environment = {**os.environ, **{k: str(v) for k, v in (places | settings).items()}}
+    command = ['bash', str(ROOT / 'tools/gpu/run.sh')]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
 def test_every_step_of_the_gpu_run_works_on_a_cpu(pack, tmp_path):
-    out = tmp_path / 'out'
-    environment = {
-        **os.environ, 'DEVICE': 'cpu', 'STEPS': '2', 'OUT': str(out), 'PACK': str(pack), 'PYTHON': sys.executable,
-        'BASES': 'bases/byol_cifar10.py demo/simclr_recon_cifar10.py',
-        'TRAININGS': 'eqssl/simclr_recon_narrow_cifar10_100e',
-    }  # fmt: skip
-    run = subprocess.run(['bash', str(ROOT / 'tools/gpu/run.sh')], env=environment, capture_output=True, text=True)
-    rows = {
-        name: [json.loads(line) for line in (out / f'{name}.jsonl').read_text().splitlines()]
-        for name in ('correctness', 'throughput', 'trainings')
-    }
+    bases = 'bases/byol_cifar10.py demo/simclr_recon_cifar10.py'
+    config = 'eqssl/simclr_recon_narrow_cifar10_100e'
+    run = gpu_run(tmp_path, pack, DEVICE='cpu', STEPS=2, BASES=bases, TRAININGS=config)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+    out = tmp_path / 'out'
+    names = ('correctness', 'throughput', 'trainings')
+    files = [f'{name}.{kind}' for name in names for kind in ('jsonl', 'txt')]
+    assert sorted(f.name for f in out.iterdir()) == sorted([*files, 'summary.txt'])
+    rows = {name: [json.loads(line) for line in (out / f'{name}.jsonl').read_text().splitlines()] for name in names}
     assert [row['right'] for row in rows['correctness']] == [True, True]
     assert all(row['differences']['fp32'] == 0 and row['host reads in bf16'] == 0 for row in rows['correctness'])
     speeds = [row for row in rows['throughput'] if 'config' in row]
@@ -74,11 +79,7 @@ def test_every_step_of_the_gpu_run_works_on_a_cpu(pack, tmp_path):
 
 
 def test_a_wrong_device_is_told_and_the_later_steps_run_all_the_same(pack, tmp_path):
-    environment = {
-        **os.environ, 'DEVICE': 'nowhere', 'STEPS': '1', 'OUT': str(tmp_path / 'out'), 'PACK': str(pack),
-        'PYTHON': sys.executable, 'BASES': 'bases/byol_cifar10.py', 'TRAININGS': 'eqssl/nothing',
-    }  # fmt: skip
-    run = subprocess.run(['bash', str(ROOT / 'tools/gpu/run.sh')], env=environment, capture_output=True, text=True)
+    run = gpu_run(tmp_path, pack, DEVICE='nowhere', STEPS=1, BASES='bases/byol_cifar10.py', TRAININGS='eqssl/nothing')
     assert run.returncode == 1
     for name in ('correctness', 'throughput', 'trainings'):
         assert f'== {name} ended with an error' in run.stdout, run.stdout[-2000:]

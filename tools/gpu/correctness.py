@@ -167,6 +167,7 @@ def main() -> int:
     parser.add_argument('--configs', nargs='+', default=CONFIGS, help='patterns in configs/')
     parser.add_argument('--out', type=Path, default=Path('correctness.jsonl'))
     args = parser.parse_args()
+    args.out.unlink(missing_ok=True)
     device = device_named(args.device)
     wrong = 0
     for file in [file for pattern in args.configs for file in sorted((ROOT / 'configs').glob(pattern))]:

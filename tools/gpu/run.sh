@@ -8,11 +8,12 @@
 #   trainings.jsonl     real trainings on CIFAR-10, shortest first
 #   summary.txt         what each step printed
 #
-# DEVICE=cpu STEPS=2 tries all of it on a CPU, small. OUT: folder of the results (default work_dirs/gpu_results),
-# PACK: the pack (.gpu), PYTHON, MINUTES (9), BASES: patterns in configs/ for the first step, TRAININGS: names for the last.
+# DEVICE=cpu STEPS=2 tries all of it on a CPU, small. OUT: folder of the results (default work_dirs/gpu_results), WORK: of the
+# unpacked images and the trainings (work_dirs/gpu), PACK: the pack (.gpu), PYTHON, MINUTES (9), BASES: patterns in configs/ for
+# the first step, TRAININGS: names for the last. Started again, it measures anew, and unfinished trainings go on.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-DEVICE=${DEVICE:-cuda} STEPS=${STEPS:-} OUT=${OUT:-work_dirs/gpu_results} PACK=${PACK:-.gpu} PYTHON=${PYTHON:-python3}
+DEVICE=${DEVICE:-cuda} STEPS=${STEPS:-} OUT=${OUT:-work_dirs/gpu_results} WORK=${WORK:-work_dirs/gpu} PACK=${PACK:-.gpu} PYTHON=${PYTHON:-python3}
 END=$(($(date +%s) + ${MINUTES:-9} * 60))
 mkdir -p "$OUT"
 export PYTHONUNBUFFERED=1
@@ -24,7 +25,7 @@ step() { # name, seconds kept for later steps, command
     local name=$1 limit; limit=$(left "$2"); shift 2
     if [ "$limit" -lt 10 ]; then echo "== $name: no time left"; status=1; return; fi
     echo "== $name (at most $limit s)"
-    timeout --kill-after=90 "$limit" "$@" 2>&1 | tee -a "$OUT/$name.txt" || { echo "== $name ended with an error"; status=1; }
+    timeout --kill-after=90 "$limit" "$@" 2>&1 | tee "$OUT/$name.txt" || { echo "== $name ended with an error"; status=1; }
 }
 
 if [ -d "$PACK/wheels" ]; then
@@ -35,7 +36,7 @@ if [ -d "$PACK/wheels" ]; then
 fi
 DATA=cifar10
 if [ -d "$PACK/cifar10" ]; then
-    DATA=$OUT/data
+    DATA=$WORK/data
     [ -f "$DATA/test_images.npy" ] || "$PYTHON" tools/gpu/pack.py "$PACK" --unpack "$DATA" || exit 1
 fi
 
@@ -51,6 +52,6 @@ step throughput 210 "$PYTHON" tools/gpu/throughput.py --device "$DEVICE" "${thro
     --seconds "$(left 230)" --out "$OUT/throughput.jsonl"
 step trainings 10 "$PYTHON" tools/gpu/trainings.py --data-root "$DATA" "${small[@]}" --seconds "$(left 80)" \
     ${TRAININGS:+--configs $TRAININGS} \
-    --work-dirs "$OUT/work_dirs" --out "$OUT/trainings.jsonl"
+    --work-dirs "$WORK" --out "$OUT/trainings.jsonl"
 cat "$OUT"/{correctness,throughput,trainings}.txt > "$OUT/summary.txt" 2> /dev/null
 exit $status

@@ -107,6 +107,7 @@ def main() -> int:
     parser.add_argument('--seconds', type=float, default=1e9, help='begin nothing new after this time')
     parser.add_argument('--out', type=Path, default=Path('throughput.jsonl'))
     args = parser.parse_args()
+    args.out.unlink(missing_ok=True)
     device, begin, failed = device_named(args.device), time.time(), 0
     rate = matmul_rate(device)
     name = torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'

@@ -86,6 +86,7 @@ def main() -> int:
     parser.add_argument('--work-dirs', type=Path, default=Path('work_dirs/gpu'))
     parser.add_argument('--out', type=Path, default=Path('trainings.jsonl'))
     args = parser.parse_args()
+    args.out.unlink(missing_ok=True)
     begin, failed = time.time(), 0
     args.work_dirs.mkdir(parents=True, exist_ok=True)
     for config in args.configs:
