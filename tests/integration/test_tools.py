@@ -85,12 +85,14 @@ def test_profile_writes_its_table_as_json(tmp_path, monkeypatch, capsys):
 
 
 def test_demo_pictures_and_report(tmp_path, registered):
-    from eqssl.demo import draw_views
+    from eqssl.demo import draw_views, in_plain_colors
     from eqssl.engine.front_door import open_front_door
-    from eqssl.registry import MODELS
+    from eqssl.registry import DATASETS, MODELS
     from eqssl.visualization import Report
 
     cfg = open_front_door(DEMO)
+    plain = DATASETS.build(in_plain_colors(cfg.train_dataloader.dataset))
+    assert all((plain[(i, i)]['groups']['global']['photo'] == [1, 1, 1, 0, 0, 0, 0]).all() for i in range(8))
     torch.manual_seed(0)
     report = Report('x')
     draw_views(report, cfg, MODELS.build(cfg.model).eval(), columns=3)

@@ -17,6 +17,7 @@ from eqssl.datasets.listing import list_images
 from eqssl.datasets.multicrop import draw_box, draw_photometrics, resample
 from eqssl.utils.counters import counted
 from eqssl.utils.errors import UserError
+from eqssl.utils.randomness import sample_rng
 from tests.conftest import write_images
 from tests.helpers import VIEWS, Images, batch, dataset
 
@@ -330,3 +331,14 @@ def _positions(loader):
     """Positions batch by batch, as the sampler of a loader deals them."""
     for dealt in loader.batch_sampler:
         yield [position for _, position in dealt]
+
+
+def test_the_views_of_a_position_are_these_in_every_version():
+    """A run that is resumed with a later version must see the same views: golden draws."""
+    views = [dict(group='global', size=32, num=2), dict(group='local', size=16, num=1, scale=(0.05, 0.25))]
+    drawn = MultiCrop(views).draw(sample_rng(5, 17, 'views'), 60, 80)
+    assert drawn['global']['box'].tolist() == [[10, 10, 42, 36, 0], [18, 2, 52, 41, 0]]
+    assert drawn['local']['box'].tolist() == [[35, 8, 14, 18, 0]]
+    photo = [[1.1694, 0.88324, 0.98567, 0.0936, 0, 0, 0], [1, 1, 1, 0, 0, 1.78493, 0]]
+    np.testing.assert_allclose(drawn['global']['photo'], photo, atol=1e-5)
+    np.testing.assert_allclose(drawn['local']['photo'], [[0.84944, 1.02256, 0.85609, -0.01299, 0, 0, 0]], atol=1e-5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 
 import numpy as np
+import pytest
 
 from eqssl.datasets.photos import SOURCE, WINDOWS, photographs, photos_folder, windows
 from eqssl.datasets.sources import ArrayImages
@@ -47,4 +48,5 @@ def test_the_arrays_are_made_once_and_open_as_a_source(tmp_path, monkeypatch):
         assert len(source) == 100 * count and np.array_equal(np.bincount(source.labels), [count] * 100)
         photo = source.label(7)
         assert any(np.array_equal(source.load(7), image) for image in windows(photographs()[photo], split, photo))
+    monkeypatch.setattr('eqssl.datasets.photos.write_photos', lambda folder: pytest.fail('made again'))
     assert photos_folder() == folder and (folder / 'train_images.npy').stat().st_mtime_ns == made

@@ -115,7 +115,7 @@ def test_almost_constant_features_neither_vanish_nor_decide_alone():
 def test_the_standard_error_of_r2_is_that_of_resampled_images(draws):
     rng = np.random.default_rng(0)
     images, dims = 60, 2
-    target = rng.normal(size=(draws, images, dims))
+    target = 3 + rng.normal(size=(draws, images, dims))  # R2 is about the mean, not about 0
     bias = rng.normal(size=(1, images, dims))  # of an image, shared by its draws
     prediction = target + 0.5 * bias + 0.2 * rng.normal(size=target.shape)
     flat = [torch.tensor(x.reshape(-1, dims)) for x in (prediction, target)]
