@@ -16,6 +16,7 @@ from torch import Tensor
 
 from eqssl.augment.photometric import gaussian_blur, jitter
 from eqssl.registry import TRANSFORMS
+from eqssl.utils.constants import constant
 from eqssl.utils.errors import UserError
 from eqssl.utils.randomness import uniforms
 
@@ -41,8 +42,8 @@ class Path(ABC):
 
     def from_uniform(self, u: Tensor) -> Tensor:
         """Uniform numbers in [0, 1), ``[B, P]``, to parameters."""
-        low = torch.tensor(self.low, device=u.device)
-        return low + u * (torch.tensor(self.high, device=u.device) - low)
+        low, high = (constant(x, u.device) for x in (self.low, self.high))
+        return low + u * (high - low)
 
     def sample(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw theta ``[batch, P]`` from a generator (evaluation)."""
@@ -54,7 +55,7 @@ class Path(ABC):
 
     def scaled(self, theta: Tensor) -> Tensor:
         """Theta scaled to [-1, 1] by its range (regression targets)."""
-        low, high = (torch.tensor(x, device=theta.device) for x in (self.low, self.high))
+        low, high = (constant(x, theta.device) for x in (self.low, self.high))
         return 2 * (theta - low) / (high - low) - 1
 
     @abstractmethod
@@ -123,7 +124,7 @@ class _Geometric(Path):
         self.padding, self.reference = padding, reference
 
     def _warp(self, images: Tensor, degrees: Tensor, shift: Tensor) -> Tensor:
-        size = torch.tensor([images.shape[-1], images.shape[-2]], device=images.device, dtype=torch.float32)
+        size = constant((images.shape[-1], images.shape[-2]), images.device)
         return warp(images, torch.deg2rad(degrees), shift * (size / self.reference), self.padding)
 
 

@@ -169,6 +169,7 @@ def main() -> int:
     args = parser.parse_args()
     args.out.unlink(missing_ok=True)
     device = device_named(args.device)
+    torch.backends.cudnn.allow_tf32 = False  # convolutions in float32 are to be float32
     wrong = 0
     for file in [file for pattern in args.configs for file in sorted((ROOT / 'configs').glob(pattern))]:
         start = time.time()

@@ -23,7 +23,7 @@ from eqssl.utils.errors import UserError, run_cli
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain')
-DOWNLOADED = ('addict', 'mat4py', 'modelindex', 'ordered-set', 'platformdirs', 'simplejpeg', 'termcolor', 'yapf')
+DOWNLOADED = ('addict', 'mat4py', 'model-index', 'ordered-set', 'platformdirs', 'simplejpeg', 'termcolor', 'yapf')
 PLATFORMS = ('manylinux_2_28_x86_64', 'manylinux_2_27_x86_64', 'manylinux_2_17_x86_64', 'manylinux2014_x86_64')
 TILE, COLUMNS, LIMIT, MARK = 1000, 50, 60e6, 'PACK'
 

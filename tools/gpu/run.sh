@@ -14,14 +14,15 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 DEVICE=${DEVICE:-cuda} STEPS=${STEPS:-} OUT=${OUT:-work_dirs/gpu_results} WORK=${WORK:-work_dirs/gpu} PACK=${PACK:-.gpu} PYTHON=${PYTHON:-python3}
-END=$(($(date +%s) + ${MINUTES:-9} * 60))
+SECONDS_ALL=$((${MINUTES:-9} * 60))
+END=$(($(date +%s) + SECONDS_ALL))
 mkdir -p "$OUT"
 export PYTHONUNBUFFERED=1
 status=0
 
-left() { echo $((END - $(date +%s) - ${1:-0})); }
+left() { echo $((END - $(date +%s) - SECONDS_ALL * ${1:-0} / 100)); }
 
-step() { # name, seconds kept for later steps, command
+step() { # name, percent of all time kept for later steps, command
     local name=$1 limit; limit=$(left "$2"); shift 2
     if [ "$limit" -lt 10 ]; then echo "== $name: no time left"; status=1; return; fi
     echo "== $name (at most $limit s)"
@@ -46,11 +47,11 @@ if [ -n "$STEPS" ]; then
     images=(--images 8)
     throughput=(--steps "$STEPS" --batch 1 1 --configs ibot_vits --eager)
 fi
-step correctness 330 "$PYTHON" tools/gpu/correctness.py --device "$DEVICE" --data-root "$DATA" "${small[@]}" "${images[@]}" \
+step correctness 60 "$PYTHON" tools/gpu/correctness.py --device "$DEVICE" --data-root "$DATA" "${small[@]}" "${images[@]}" \
     ${BASES:+--configs $BASES} --out "$OUT/correctness.jsonl"
-step throughput 210 "$PYTHON" tools/gpu/throughput.py --device "$DEVICE" "${throughput[@]}" \
-    --seconds "$(left 230)" --out "$OUT/throughput.jsonl"
-step trainings 10 "$PYTHON" tools/gpu/trainings.py --data-root "$DATA" "${small[@]}" --seconds "$(left 80)" \
+step throughput 37 "$PYTHON" tools/gpu/throughput.py --device "$DEVICE" "${throughput[@]}" \
+    --seconds "$(left 41)" --out "$OUT/throughput.jsonl"
+step trainings 0 "$PYTHON" tools/gpu/trainings.py --data-root "$DATA" "${small[@]}" --seconds "$(left 14)" \
     ${TRAININGS:+--configs $TRAININGS} \
     --work-dirs "$WORK" --out "$OUT/trainings.jsonl"
 cat "$OUT"/{correctness,throughput,trainings}.txt > "$OUT/summary.txt" 2> /dev/null

@@ -24,9 +24,8 @@ from eqssl.utils.errors import run_cli
 
 SETTINGS = (  # (config, how), the most telling first
     ('ibot_vits', 'as it is'), ('ibot_recon_vits', 'as it is'), ('ibot_vits', 'official layout'),
-    ('ibot_vits', 'compiled'), ('ibot_recon_vits', 'compiled'),
-    ('ibot_vitl', 'as it is'), ('ibot_recon_vitl', 'as it is'),
-    ('ibot_vitl', 'official layout'), ('ibot_vitl', 'compiled'), ('ibot_recon_vitl', 'compiled'),
+    ('ibot_vitl', 'as it is'), ('ibot_recon_vitl', 'as it is'), ('ibot_vitl', 'official layout'),
+    ('ibot_vits', 'compiled'), ('ibot_recon_vits', 'compiled'), ('ibot_vitl', 'compiled'), ('ibot_recon_vitl', 'compiled'),
 )  # fmt: skip
 
 

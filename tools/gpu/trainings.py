@@ -97,7 +97,9 @@ def main() -> int:
             line = command(config, work_dir, args.data_root, args.steps)
             code = run(line, args.work_dirs / f'{work_dir.name}.txt', left)
             row = result(config, work_dir, code, time.time() - start)
-            failed |= code not in (0, 75)
+            if code not in (0, 75):
+                failed = 1
+                print(*(args.work_dirs / f'{work_dir.name}.txt').read_text().splitlines()[-20:], sep='\n')
         append_line(args.out, row)
         found = row.get('evaluation') or {}
         shown = row.get('left out') or {key: found.get(key) for key in ('iter', 'knn_top1')}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqssl.structures import Views
+from eqssl.utils.constants import constant
 
 # Scale of each photometric difference: about the largest one with the usual strengths.
 _PHOTO_SCALE = (0.8, 0.8, 0.8, 0.2, 1.0, 2.0, 1.0)
@@ -41,7 +42,7 @@ def view_differences(views: Views, group: str, first: int, second: int, fields: 
         ``[B, C]``, the fields in the given order.
     """
     box, photo = views.params[f'box/{group}'], views.params[f'photo/{group}']
-    delta = (photo[second] - photo[first]) / torch.tensor(_PHOTO_SCALE, device=photo.device)
+    delta = (photo[second] - photo[first]) / constant(_PHOTO_SCALE, photo.device)
     parts = {
         'crop': crop_difference(box[first], box[second]),
         'flip': (box[second, :, 4:] - box[first, :, 4:]),
