@@ -66,13 +66,15 @@ def test_every_step_of_the_gpu_run_works_on_a_cpu(pack, tmp_path):
     out = tmp_path / 'out'
     names = ('correctness', 'throughput', 'trainings')
     files = [f'{name}.{kind}' for name in names for kind in ('jsonl', 'txt')]
-    assert sorted(f.name for f in out.iterdir()) == sorted([*files, 'summary.txt'])
+    assert sorted(f.name for f in out.iterdir()) == sorted([*files, 'kernels.txt', 'summary.txt'])
     rows = {name: [json.loads(line) for line in (out / f'{name}.jsonl').read_text().splitlines()] for name in names}
     assert [row['right'] for row in rows['correctness']] == [True, True]
     assert all(row['differences']['fp32'] == 0 and row['host reads in bf16'] == 0 for row in rows['correctness'])
     speeds = [row for row in rows['throughput'] if 'config' in row]
     assert {row['how'] for row in speeds} == {'as it is', 'official layout'} and not any('error' in r for r in speeds)
     assert all(row['images_per_s'] > 0 for row in speeds)
+    kernels = (out / 'kernels.txt').read_text()
+    assert 'ibot_vits, as it is, two steps' in kernels and 'aten::addmm' in kernels
     training = rows['trainings'][0]
     assert training['exit_code'] == 0 and training['log']['iter'] == 2 and training['evaluation']['iter'] == 2
     assert 'right  configs/bases/byol_cifar10.py' in (out / 'summary.txt').read_text()

@@ -5,6 +5,7 @@
 # Each step writes its result as soon as it has it and does not depend on the one before:
 #   correctness.jsonl   losses against the CPU, crops cut on the device, bf16, fp16, host reads; every base method
 #   throughput.jsonl    ViT-S and ViT-L: images/s, share of the matrix product rate, peak memory
+#   kernels.txt         where a step of ViT-S spends its time
 #   trainings.jsonl     real trainings on CIFAR-10, shortest first
 #   summary.txt         what each step printed
 #

@@ -2,7 +2,8 @@
 
 ViT-S and ViT-L at the recipe's views (2 x 224 px, 10 x 96 px), bfloat16, on crops that lie on the device: images/s,
 the share of the matrix product rate measured in the same run, peak memory; as it is, compiled, and beside
-:mod:`official_layout`. One JSON line per setting, written as soon as it is known.
+:mod:`official_layout`; kernels.txt beside the result lists where the time goes. One JSON line per setting, written as
+soon as it is known.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from eqssl.utils.errors import run_cli
 SETTINGS = (  # (config, how), the most telling first
     ('ibot_vits', 'as it is'), ('ibot_recon_vits', 'as it is'), ('ibot_vits', 'official layout'),
     ('ibot_vitl', 'as it is'), ('ibot_recon_vitl', 'as it is'), ('ibot_vitl', 'official layout'),
-    ('ibot_vits', 'compiled'), ('ibot_recon_vits', 'compiled'), ('ibot_vitl', 'compiled'), ('ibot_recon_vitl', 'compiled'),
+    ('ibot_vits', 'compiled'), ('ibot_recon_vits', 'compiled'),
+    ('ibot_vitl', 'compiled'), ('ibot_recon_vitl', 'compiled'),
 )  # fmt: skip
 
 
@@ -61,8 +63,22 @@ def compile_parts(trained: Trained) -> None:
             block.compile(dynamic=False)
 
 
-def measure(name: str, how: str, device: torch.device, batch: int, steps: int, rate: float) -> dict[str, Any]:
-    """One setting."""
+def list_kernels(title: str, work: Callable[[], Any], device: torch.device, file: Path) -> None:
+    """Append where two steps spend their time, the 40 longest kernels and operators."""
+    kind = torch.profiler.ProfilerActivity
+    activities = [kind.CPU, *([kind.CUDA] if device.type == 'cuda' else [])]
+    with torch.profiler.profile(activities=activities) as profiler:
+        seconds(work, device, 2)
+    by = f'self_{device.type}_time_total'
+    table = profiler.key_averages().table(sort_by=by, row_limit=40, max_name_column_width=80)
+    with open(file, 'a') as stream:
+        stream.write(f'== {title}, two steps\n{table}\n')
+
+
+def measure(
+    name: str, how: str, device: torch.device, batch: int, steps: int, rate: float, kernels: Path
+) -> dict[str, Any]:
+    """One setting; the kernels of a small network as it is are listed too."""
     from eqssl.engine.front_door import open_front_door
     from eqssl.utils.profiling import profile_config, synthetic_batch
 
@@ -81,6 +97,9 @@ def measure(name: str, how: str, device: torch.device, batch: int, steps: int, r
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats()
     each = seconds(work, device, steps)
+    peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == 'cuda' else None
+    if how == 'as it is' and 'vits' in name:
+        list_kernels(f'{name}, {how}', work, device, kernels)
     per_image = counts.flops_per_image
     return {
         'batch': batch,
@@ -89,7 +108,7 @@ def measure(name: str, how: str, device: torch.device, batch: int, steps: int, r
         'seconds_of_warm_up': first,
         'gflop_per_image': per_image / 1e9,
         'share_of_matmul_rate': batch * per_image / each / rate,
-        'peak_memory_gib': torch.cuda.max_memory_allocated() / 2**30 if device.type == 'cuda' else None,
+        'peak_memory_gib': peak,
     }
 
 
@@ -106,7 +125,9 @@ def main() -> int:
     parser.add_argument('--seconds', type=float, default=1e9, help='begin nothing new after this time')
     parser.add_argument('--out', type=Path, default=Path('throughput.jsonl'))
     args = parser.parse_args()
-    args.out.unlink(missing_ok=True)
+    kernels = args.out.with_name('kernels.txt')
+    for file in (args.out, kernels):
+        file.unlink(missing_ok=True)
     device, begin, failed = device_named(args.device), time.time(), 0
     rate = matmul_rate(device)
     name = torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'
@@ -120,7 +141,7 @@ def main() -> int:
             row['left out'] = 'no time'
         else:
             try:
-                row.update(measure(config, how, device, args.batch['vitl' in config], args.steps, rate))
+                row.update(measure(config, how, device, args.batch['vitl' in config], args.steps, rate, kernels))
             except Exception as error:  # memory, a compiler: the next setting is measured all the same
                 row['error'], failed = f'{type(error).__name__}: {error}'[:500], 1
             if device.type == 'cuda':

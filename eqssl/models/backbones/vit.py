@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from mmengine.model import ModuleList
 from torch import Tensor
 
 from eqssl.registry import MODELS
@@ -18,6 +19,8 @@ from eqssl.utils.errors import UserError
 with warnings.catch_warnings():  # mmcv without compiled ops warns; pre-training needs none (tools/check_env.py tells)
     warnings.simplefilter('ignore')
     from mmpretrain.models import VisionTransformer as MMVisionTransformer
+
+    from eqssl.models.backbones.block import Block
 from eqssl.utils.precision import float32_island
 
 
@@ -74,6 +77,7 @@ class VisionTransformer(MMVisionTransformer):
             )
         except AssertionError as error:
             raise UserError(f'model.backbone: {error}') from error
+        self.layers: ModuleList = ModuleList([Block(layer) for layer in self.layers])
         self.patch_size = patch_size
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
         if num_registers < 0:
