@@ -32,7 +32,8 @@ class ReconDecoder(nn.Module):
         image_size: side of the output.
         width: after the linear layer.
         channels: of the first three convolutions.
-        groups: of the norms.
+        groups: of the norms; None for none (a group norm takes an image's color and contrast out of the features: small
+            decoders then draw in gray).
 
     Raises:
         UserError: not three channels, or one that the groups do not divide.
@@ -45,19 +46,19 @@ class ReconDecoder(nn.Module):
         image_size: int = 224,
         width: int = 256,
         channels: tuple[int, int, int] = (128, 64, 32),
-        groups: int = 8,
+        groups: int | None = 8,
     ) -> None:
         super().__init__()
         if len(channels) != 3:
             raise UserError(f'decoder: channels={tuple(channels)} must be three widths (the fourth convolution draws)')
-        if any(c % groups for c in channels):
+        if groups is not None and any(c % groups for c in channels):
             raise UserError(f'decoder: channels={tuple(channels)} must be multiples of groups={groups}')
         self.grid = grid
         self.sizes = stage_sizes(grid, image_size)
         self.linear = nn.Linear(in_channels, width)
         widths = [width, *channels]
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths, [*channels, 3], strict=True))
-        self.norms = nn.ModuleList(nn.GroupNorm(groups, c) for c in channels)
+        self.norms = nn.ModuleList(nn.Identity() if groups is None else nn.GroupNorm(groups, c) for c in channels)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``[B, grid * grid, in_channels]`` to ``[B, 3, S, S]`` (normalized pixels)."""
