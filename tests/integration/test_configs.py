@@ -73,6 +73,17 @@ def shrink(cfg, data_root: Path, work_dir: Path) -> None:
         cfg.evaluation = None
 
 
+def shrunk(path: Path, data_root: Path, work_dir: Path):
+    """A config of this repository, small, ready to be built."""
+    cfg = read_config(str(path))
+    check_keys(cfg._cfg_dict)
+    shrink(cfg, data_root, work_dir)
+    complete(cfg)
+    fit_views_to_model(cfg)
+    cfg.experiment_name = f'{path.stem}_{work_dir.name}'
+    return cfg
+
+
 @pytest.fixture(scope='session')
 def class_folder(tmp_path_factory) -> Path:
     """16 images in each of two class folders."""
@@ -84,13 +95,7 @@ def class_folder(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_config_trains_two_iterations(path, class_folder, tmp_path):
-    cfg = read_config(str(path))
-    check_keys(cfg._cfg_dict)
-    shrink(cfg, class_folder, tmp_path)
-    complete(cfg)
-    fit_views_to_model(cfg)
-    cfg.experiment_name = f'{path.stem}_{tmp_path.name}'
-    runner = RUNNERS.build(cfg)
+    runner = RUNNERS.build(shrunk(path, class_folder, tmp_path))
     before = {k: v.clone() for k, v in runner.model.state_dict().items()}
     runner.train()
     lines = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
