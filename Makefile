@@ -26,10 +26,11 @@ demo: $(CORE)
 	$(BIN)/python tools/demo.py --method $(METHOD) --data $(DATA) --seed $(SEED) $(BASE_FLAG) || { $(BIN)/python tools/check_env.py --quiet; exit 1; }
 
 test: $(DET) $(DEV)
-	@echo '== ruff and mypy'
+	@echo '== ruff, mypy and the direction of imports'
 	$(BIN)/ruff check eqssl tools tests
 	$(BIN)/ruff format --check eqssl tools tests
 	$(BIN)/mypy eqssl
+	$(BIN)/lint-imports --no-logo
 	@echo '== tests (unit, integration, dist, downstream; two workers)'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --durations=5 \
 		|| { $(BIN)/python tools/check_env.py --quiet; exit 1; }

@@ -4,6 +4,9 @@ Children of the root (not of mmpretrain's) are the only layout whose ``eqssl.X``
 and inside mmseg and mmdet alike; mmengine imports this module by itself when it meets the scope.
 """
 
+from collections.abc import Callable
+from pathlib import Path
+
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
@@ -29,7 +32,7 @@ def _child(name: str, parent: Registry, *locations: str) -> Registry:
 
 RUNNERS = _child('runner', MMENGINE_RUNNERS, 'eqssl.engine')
 LOOPS = _child('loop', MMENGINE_LOOPS, 'eqssl.engine')
-HOOKS = _child('hook', MMENGINE_HOOKS, 'eqssl.engine')
+HOOKS = _child('hook', MMENGINE_HOOKS, 'eqssl.engine', 'eqssl.evaluation')
 OPTIM_WRAPPERS = _child('optim_wrapper', MMENGINE_OPTIM_WRAPPERS, 'eqssl.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
     'optimizer wrapper constructor', MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS, 'eqssl.engine'
@@ -43,3 +46,5 @@ FUNCTIONS = _child('function', MMENGINE_FUNCTIONS, 'eqssl.datasets')
 MODELS = _child('model', MMENGINE_MODELS, 'eqssl.models', 'eqssl.downstream')
 EVALUATORS = _child('evaluation task', MMENGINE_TASK_UTILS, 'eqssl.evaluation')
 WEIGHT_INITIALIZERS = _child('weight initializer', MMENGINE_WEIGHT_INITIALIZERS, 'eqssl.downstream')
+
+NAMED_DATA: dict[str, Callable[[], Path]] = {}  # what `data_root` may be called instead of a path: name -> its place

@@ -12,7 +12,7 @@ import torch
 from mmengine.logging import MMLogger
 from PIL import Image
 
-import eqssl  # noqa: F401  before mmpretrain, which any test may import first (see eqssl.utils.env)
+import eqssl  # noqa: F401  before mmpretrain, which any test may import first (see eqssl.install.environment)
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault('OMP_NUM_THREADS', '1')

@@ -12,7 +12,7 @@ from pathlib import Path
 
 def load_check() -> object:
     """The check's module by its file: the package itself may not import in a broken environment."""
-    path = Path(__file__).resolve().parents[1] / 'eqssl' / 'utils' / 'env.py'
+    path = Path(__file__).resolve().parents[1] / 'eqssl' / 'install' / 'environment.py'
     spec = importlib.util.spec_from_file_location('eqssl_env_check', path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
     warnings.filterwarnings('ignore')
-    from eqssl.demo import Demo, run
+    from eqssl.apps.demo import Demo, run
     from eqssl.utils.tables import write_json
 
     demo = Demo(args.method, args.data, args.seed, tuple(args.cfg_options))

@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Print the table."""
     args = parse_args()
-    from eqssl.evaluation.command import evaluate_checkpoint
+    from eqssl.apps.evaluate import evaluate_checkpoint
     from eqssl.utils.tables import format_table, write_json
 
     results = evaluate_checkpoint(

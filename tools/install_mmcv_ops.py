@@ -18,7 +18,7 @@ from eqssl.utils.errors import run_cli
 def main() -> None:
     """Build or reuse, then install."""
     from eqssl.datasets.fetch import cache_dir
-    from eqssl.utils.mmcv_ops import install
+    from eqssl.install.mmcv_ops import install
 
     install(cache_dir())
 

@@ -28,9 +28,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Test and print."""
     args = parse_args()
-    from eqssl.downstream.launch import evaluate_downstream
-    from eqssl.engine.front_door import read_config
-    from eqssl.engine.launch import is_downstream
+    from eqssl.apps.finetune import evaluate_downstream
+    from eqssl.config.finetuning import is_downstream
+    from eqssl.config.reader import read_config
     from eqssl.engine.work_dir import check_work_dir
     from eqssl.utils import dist
     from eqssl.utils.tables import write_json

@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Train; exit code 75 after a signal (saved, to be requeued)."""
     args = parse_args()
-    from eqssl.engine.launch import run_training
+    from eqssl.apps.train import run_training
     from eqssl.utils import dist
 
     dist.adopt_launcher(args.launcher, args.local_rank)

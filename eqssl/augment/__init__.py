@@ -1,6 +1,5 @@
-"""Device side of the data path: photometrics, parametric paths, masks."""
+"""Device side of the data path: photometrics and parametric paths."""
 
-from eqssl.augment.masks import PatchMask
 from eqssl.augment.paths import (
     SE2,
     Blur,
@@ -12,4 +11,4 @@ from eqssl.augment.paths import (
     build_path,
 )
 
-__all__ = ['SE2', 'Blur', 'Color', 'Compose', 'PatchMask', 'Path', 'Rotation', 'Translation', 'build_path']
+__all__ = ['SE2', 'Blur', 'Color', 'Compose', 'Path', 'Rotation', 'Translation', 'build_path']

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -121,6 +122,8 @@ class MultiCrop:
     Raises:
         UserError: a wrong value, or two sizes in one group.
     """
+
+    config_items: ClassVar = {'views': ViewSpec}  # what a list of dicts in the config is made of
 
     def __init__(self, views: list[dict], backend: str = 'cv2', salient: float = 0.0) -> None:
         if not 0 <= salient <= 1:

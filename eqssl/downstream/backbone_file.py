@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
+from eqssl.checkpoint.store import read_checkpoint
+from eqssl.config.text import read_config_text
 from eqssl.downstream.key_maps import BESIDE, FAMILIES, RESNET_KEY, Family, fuse_qkv, translate
-from eqssl.engine.checkpoint_store import read_checkpoint
-from eqssl.utils.config_text import read_config_text
 from eqssl.utils.errors import UserError
 
 TEACHER = re.compile(r'teacher|momentum|target|encoder_k|ema\b|ema_')

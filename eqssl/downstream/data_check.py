@@ -18,7 +18,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS, TRANSFORMS
 
-from eqssl.utils.config_tree import dicts, placed_dicts
+from eqssl.config.tree import dicts, placed_dicts
 from eqssl.utils.errors import UserError, did_you_mean
 
 LABEL_MAPS = 300  # read at most so many label maps of a set, spread evenly

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eqssl.config.text import read_config_text
+from eqssl.config.tree import dicts
 from eqssl.downstream.backbone_file import choose, find_backbones, read_file
 from eqssl.downstream.key_maps import Pairs, translate
 from eqssl.downstream.pretrained import load_found
 from eqssl.registry import MODELS
-from eqssl.utils.config_text import read_config_text
-from eqssl.utils.config_tree import dicts
 from eqssl.utils.errors import UserError
 from eqssl.version import __version__
 

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from eqssl.datasets.fetch import made_once
+from eqssl.registry import NAMED_DATA
 
 SOURCE = Path(__file__).resolve().parents[2] / 'demo' / 'nuclei.npz'
 TILE = 128
@@ -72,3 +73,6 @@ def write_nuclei(folder: Path) -> None:
 def nuclei_folder() -> Path:
     """The files in the cache, made at the first call."""
     return made_once(f'nuclei-{VERSION}', write_nuclei)
+
+
+NAMED_DATA['nuclei'] = nuclei_folder

@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from eqssl.engine.checkpoint_store import damaged_archive, load_strictly, read_checkpoint
+from eqssl.checkpoint.store import damaged_archive, load_strictly, read_checkpoint
+from eqssl.config.difference import differences
 from eqssl.engine.resume import find_checkpoint
 from eqssl.engine.work_dir import SAVED
-from eqssl.utils.config_difference import differences
 from eqssl.utils.errors import UserError
 
 

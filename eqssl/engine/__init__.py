@@ -3,7 +3,6 @@
 from eqssl.engine.hooks import (
     AdaptiveTopKHook,
     CheckpointHook,
-    EvaluationHook,
     GradientSNRHook,
     LogHook,
     RuntimeInfoHook,
@@ -21,7 +20,6 @@ __all__ = [
     'AdaptiveTopKHook',
     'CheckpointHook',
     'CosineSchedule',
-    'EvaluationHook',
     'GradientSNRHook',
     'LogHook',
     'OptimWrapper',

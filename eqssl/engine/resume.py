@@ -15,7 +15,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from eqssl.engine.checkpoint_store import (
+from eqssl.checkpoint.store import (
     NAME,
     iteration_of,
     list_checkpoints,
@@ -24,7 +24,7 @@ from eqssl.engine.checkpoint_store import (
     read_checkpoint,
     verify,
 )
-from eqssl.utils.config_difference import differences
+from eqssl.config.difference import differences
 from eqssl.utils.errors import UserError
 
 PARTS = {'meta', 'state_dict', 'optimizer', 'param_schedulers', 'hooks', 'random_states'}

@@ -11,7 +11,7 @@ from mmengine.device import get_device
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner as MMRunner
 
-from eqssl.engine.checkpoint_store import (
+from eqssl.checkpoint.store import (
     load_strictly,
     read_checkpoint,
     write_checkpoint,

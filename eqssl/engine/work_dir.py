@@ -14,7 +14,7 @@ from typing import IO
 
 from mmengine.logging import print_log
 
-from eqssl.engine.checkpoint_store import hash_file_of, list_checkpoints
+from eqssl.checkpoint.store import hash_file_of, list_checkpoints
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 

@@ -4,7 +4,8 @@ from eqssl.evaluation.collapse import Collapse
 from eqssl.evaluation.equivariance import Equivariance
 from eqssl.evaluation.evaluator import Evaluation
 from eqssl.evaluation.feature_store import FeatureStore
+from eqssl.evaluation.hook import EvaluationHook
 from eqssl.evaluation.knn import KNN
 from eqssl.evaluation.latents import LatentRegression
 
-__all__ = ['KNN', 'Collapse', 'Equivariance', 'Evaluation', 'FeatureStore', 'LatentRegression']
+__all__ = ['KNN', 'Collapse', 'Equivariance', 'Evaluation', 'EvaluationHook', 'FeatureStore', 'LatentRegression']

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,17 +10,7 @@ from torch import Tensor
 
 from eqssl.evaluation.feature_store import Encoder
 from eqssl.registry import MODELS
-
-
-@contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """Eval mode inside, the former mode after."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
+from eqssl.utils.modes import evaluating
 
 
 def encoder_of(model: Any, branch: str = 'teacher') -> Encoder:

@@ -27,7 +27,7 @@ def result_file(text: str) -> str:
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """``--cfg-options``, as typed; :func:`eqssl.engine.front_door.read_config` reads them with the config in hand."""
+    """``--cfg-options``, as typed; :func:`eqssl.config.reader.read_config` reads them with the config in hand."""
     parser.add_argument(
         '--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
         help='override config keys: a.b=1 c=x; paths are taken as they are typed',

@@ -60,7 +60,7 @@ def test_a_finished_run_leaves_the_process_group(kind, tmp_path, registered, mon
     """A rank that exits with an open group, while another still works, aborts now and then (SIGABRT after all is done)."""
     import torch.distributed as torch_dist
 
-    from eqssl.engine.launch import run_training
+    from eqssl.apps.train import run_training
     from tests.integration.test_bad_input import arguments
 
     with socket.create_server(('127.0.0.1', 0)) as server:

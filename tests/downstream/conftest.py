@@ -10,8 +10,8 @@ import sys
 import pytest
 import torch
 
-from eqssl.engine.front_door import open_front_door
-from eqssl.engine.training_process import train_process
+from eqssl.apps.open_config import open_config
+from eqssl.apps.process import train_process
 from eqssl.registry import MODELS
 from tests.conftest import ROOT
 
@@ -32,7 +32,7 @@ def demo_checkpoint(tmp_path_factory, registered):
 @pytest.fixture(scope='session')
 def pretrained(demo_checkpoint):
     """The model of that checkpoint."""
-    model = MODELS.build(open_front_door(str(DEMO)).model)
+    model = MODELS.build(open_config(str(DEMO)).model)
     model.load_state_dict(torch.load(demo_checkpoint, weights_only=True)['state_dict'])
     return model.eval()
 

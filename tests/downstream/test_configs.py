@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eqssl.engine.front_door import read_config
+from eqssl.config.reader import read_config
 from eqssl.registry import MODELS
 from tests.conftest import ROOT
 from tests.downstream.layouts import write_layout
@@ -49,11 +49,12 @@ def with_library(cfg):
     """A config as the launcher completes it."""
     from mmengine.registry import init_default_scope
 
-    from eqssl.downstream.launch import complete, load_library
+    from eqssl.apps.open_config import load_library
+    from eqssl.config.finetuning import complete_finetuning
 
     load_library(cfg.default_scope)
     init_default_scope(cfg.default_scope)
-    complete(cfg)
+    complete_finetuning(cfg)
     return cfg
 
 
@@ -67,8 +68,8 @@ def completed(path, root, **options):
 def test_it_takes_the_checkpoint_of_its_size(path, tmp_path):
     from mmengine.registry import MODELS as ROOT_MODELS
 
-    from eqssl.downstream.launch import LOADERS, complete
-    from eqssl.utils.config_tree import dicts
+    from eqssl.config.finetuning import LOADERS, complete_finetuning
+    from eqssl.config.tree import dicts
 
     source = source_backbone(read_config(str(path)).model.backbone).state_dict()
     torch.save({'teacher': {f'backbone.{k}': v for k, v in source.items()}}, tmp_path / 'backbone.pth')
@@ -80,7 +81,7 @@ def test_it_takes_the_checkpoint_of_its_size(path, tmp_path):
     own = backbone.state_dict()
     assert all(value.equal(own[name]) for name, value in source.items() if name in own)
     tested = read_config(str(path), {'data_root': str(tmp_path)})
-    complete(tested, ('test_dataloader',), from_checkpoint=False)
+    complete_finetuning(tested, ('test_dataloader',), from_checkpoint=False)
     assert tested.model.backbone.init_cfg is None, 'tools/test.py and a resumed run need no pre-training checkpoint'
     text = path.read_text()
     assert all(f'# {field}' in text for field in ('reproduces:', 'cost:', 'command:', 'expected:', 'measured:'))

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eqssl.apps.open_config import load_library
+from eqssl.config.finetuning import LOADERS, complete_data
+from eqssl.config.reader import read_config
 from eqssl.downstream.data_check import check_data
-from eqssl.downstream.launch import LOADERS, complete_data, load_library
 from eqssl.downstream.nuclei import write_nuclei
-from eqssl.engine.front_door import read_config
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT, write_images
 from tests.downstream.layouts import voc0712
@@ -202,7 +203,7 @@ def test_class_folders_of_both_splits_are_the_same(tmp_path):
 
 
 def test_check_says_it(nuclei, tmp_path, demo_checkpoint):
-    from eqssl.engine.launch import run_training
+    from eqssl.apps.train import run_training
     from tests.integration.test_bad_input import arguments
 
     root = tmp_path / 'n'

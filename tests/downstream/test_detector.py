@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from eqssl.engine.front_door import read_config
+from eqssl.config.reader import read_config
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT
 
@@ -76,11 +76,12 @@ def test_the_librarys_own_tool_trains_the_config(demo_checkpoint, finetune, logg
 def build(demo_checkpoint, **options):
     from mmengine.registry import MODELS as ROOT_MODELS
 
-    from eqssl.downstream.launch import complete, load_library
+    from eqssl.apps.open_config import load_library
+    from eqssl.config.finetuning import complete_finetuning
 
     cfg = read_config(str(ROOT / CONFIG), {'checkpoint': str(demo_checkpoint), **options})
     load_library('mmdet')
-    complete(cfg)
+    complete_finetuning(cfg)
     detector = ROOT_MODELS.build(cfg.model)
     detector.init_weights()
     return detector.eval()
@@ -145,7 +146,7 @@ def test_layer_decay_in_a_detector(demo_checkpoint):
 
 
 def test_what_is_wrong_is_told_in_one_line(demo_checkpoint, tmp_path):
-    from eqssl.engine.launch import run_training
+    from eqssl.apps.train import run_training
     from tests.integration.test_bad_input import arguments
 
     given = {'checkpoint': str(demo_checkpoint)}
@@ -172,7 +173,7 @@ def test_a_refused_file_ends_the_command_in_one_line(tmp_path):
 
 def test_what_is_checked_before_a_launch(demo_checkpoint, tmp_path, monkeypatch):
     """``tools/dist_train.sh`` runs --check: what does not fit is said once, not by every rank."""
-    from eqssl.engine.launch import run_training
+    from eqssl.apps.train import run_training
     from tests.integration.test_bad_input import arguments
 
     def check(options, **flags):
@@ -193,28 +194,25 @@ def test_what_is_checked_before_a_launch(demo_checkpoint, tmp_path, monkeypatch)
 
 
 def test_a_model_from_random_weights_can_be_measured(tmp_path):
-    from types import SimpleNamespace
-
-    from eqssl.downstream.launch import build_runner
+    from eqssl.apps.finetune import measuring_runner
 
     cfg = read_config(str(ROOT / CONFIG), {'model.backbone.init_cfg': None, 'work_dir': str(tmp_path)})
     cfg.train_dataloader.dataset.data_prefix.img = 'not/there'
-    args = SimpleNamespace(launcher='none')
-    runner = build_runner(cfg, args, loaders=('test_dataloader',), from_checkpoint=False)
+    runner = measuring_runner(cfg, 'none')
     assert runner.model.backbone.init_cfg is None
 
 
 @pytest.mark.parametrize('missing', ['mmdet.models', 'mmcv._ext'])
 def test_without_mmdet_or_ops_it_says_what_to_install(missing, monkeypatch):
-    from eqssl.downstream import launch
+    from eqssl.apps import open_config
 
     def fail(name):
         raise ImportError(f"No module named '{missing}'")
 
-    monkeypatch.setattr(launch.importlib, 'import_module', fail)
+    monkeypatch.setattr(open_config.importlib, 'import_module', fail)
     what = 'mmcv with compiled ops' if 'mmcv' in missing else 'onedl-mmdetection'
     with pytest.raises(UserError, match=f"default_scope='mmdet' needs {what}.*make install-mmdet"):
-        launch.load_library('mmdet')
+        open_config.load_library('mmdet')
     from mmengine.config import config
 
     monkeypatch.setattr(config, 'is_installed', lambda package: package != 'mmdet')

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from eqssl.apps.open_config import open_config
+from eqssl.config.text import read_config_text
 from eqssl.downstream.backbone_file import read_backbone
 from eqssl.downstream.export import check, open_network
 from eqssl.downstream.export_formats import FORMATS, export
-from eqssl.engine.front_door import open_front_door
 from eqssl.registry import MODELS
-from eqssl.utils.config_text import read_config_text
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures('registered')
 
 def checkpoint(folder, **options):
     """A file as tools/train.py writes it, with random weights."""
-    cfg = open_front_door(str(ROOT / 'configs/demo/ibot_recon_objects.py'), options)
+    cfg = open_config(str(ROOT / 'configs/demo/ibot_recon_objects.py'), options)
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     with torch.no_grad():

@@ -8,9 +8,9 @@ import pytest
 import torch
 from mmengine.registry import MODELS
 
+from eqssl.config.reader import read_config
 from eqssl.downstream import load_backbone, read_backbone
 from eqssl.downstream.key_maps import TIMM, translate
-from eqssl.engine.front_door import read_config
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT
 from tests.downstream import published

@@ -70,7 +70,7 @@ def test_absolute_patterns_and_runs_of_different_length(tmp_path):
 
 
 def test_the_best_of_an_error_is_the_lowest(tmp_path):
-    from eqssl.downstream.results import measure
+    from eqssl.apps.downstream_results import measure
 
     work_dir(tmp_path, {'rmse': 0.3, 'mIoU': 1.0, 'step': 20}, {'rmse': 0.5, 'mIoU': 2.0, 'step': 40})
     assert measure(tmp_path, ['rmse', 'mIoU'], best=True) == {'step': 20, 'rmse': 0.3, 'mIoU': 1.0}

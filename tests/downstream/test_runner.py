@@ -12,8 +12,8 @@ import sys
 import pytest
 import torch
 
+from eqssl.config.reader import read_config
 from eqssl.downstream.runner import find_beginning
-from eqssl.engine.front_door import read_config
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT
 
@@ -23,7 +23,7 @@ CONFIG = str(ROOT / 'configs/downstream/mmseg/upernet_demo_nuclei.py')
 
 
 def run(tmp_path, options, **flags):
-    from eqssl.engine.launch import run_training
+    from eqssl.apps.train import run_training
     from tests.integration.test_bad_input import arguments
 
     return run_training(arguments(tmp_path, config=CONFIG, options=options, **flags))

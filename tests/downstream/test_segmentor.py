@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from eqssl.engine.front_door import read_config
+from eqssl.config.reader import read_config
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT
 
@@ -64,11 +64,12 @@ def test_the_librarys_own_tool_trains_the_config(demo_checkpoint, finetune, logg
 def test_the_backbone_inside_the_segmentor_has_the_features_of_pretraining(demo_checkpoint, pretrained):
     from mmengine.registry import MODELS as ROOT_MODELS
 
-    from eqssl.downstream.launch import complete, load_library
+    from eqssl.apps.open_config import load_library
+    from eqssl.config.finetuning import complete_finetuning
 
     cfg = read_config(str(ROOT / CONFIG), {'checkpoint': str(demo_checkpoint)})
     load_library('mmseg')
-    complete(cfg)
+    complete_finetuning(cfg)
     cfg.model.backbone.final_norm = True
     segmentor = ROOT_MODELS.build(cfg.model)
     segmentor.init_weights()
@@ -82,7 +83,7 @@ def test_the_backbone_inside_the_segmentor_has_the_features_of_pretraining(demo_
 
 
 def test_what_is_wrong_is_told_in_one_line(demo_checkpoint, tmp_path):
-    from eqssl.engine.launch import run_training
+    from eqssl.apps.train import run_training
     from tests.integration.test_bad_input import arguments
 
     given = {'checkpoint': str(demo_checkpoint)}

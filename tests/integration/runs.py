@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eqssl.engine.checkpoint_store import hash_file_of
-from eqssl.engine.launch import run_training
+from eqssl.apps.train import run_training
+from eqssl.checkpoint.store import hash_file_of
 from tests.integration.test_bad_input import arguments
 
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 import torch
 
-from eqssl.engine.checkpoint_store import write_checkpoint
-from eqssl.engine.launch import run_training
+from eqssl.apps.train import run_training
+from eqssl.checkpoint.store import write_checkpoint
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT, write_images
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eqssl.engine.launch import run_training
+from eqssl.apps.train import run_training
 from eqssl.utils.errors import UserError
 from tests.integration.runs import train
 from tests.integration.test_bad_input import arguments

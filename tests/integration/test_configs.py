@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from eqssl.engine.front_door import complete, fit_views_to_model, open_front_door, read_config
+from eqssl.apps.open_config import open_config
+from eqssl.config.pretraining import complete_pretraining
+from eqssl.config.reader import read_config
+from eqssl.config.schema import accepted_keys, check_keys
 from eqssl.registry import MODELS, RUNNERS
-from eqssl.utils.config_check import accepted_keys, check_keys
 from tests.conftest import ROOT, write_images
 from tests.helpers import VIT
 
@@ -78,8 +80,7 @@ def shrunk(path: Path, data_root: Path, work_dir: Path):
     cfg = read_config(str(path))
     check_keys(cfg._cfg_dict)
     shrink(cfg, data_root, work_dir)
-    complete(cfg)
-    fit_views_to_model(cfg)
+    complete_pretraining(cfg)
     cfg.experiment_name = f'{path.stem}_{work_dir.name}'
     return cfg
 
@@ -117,9 +118,9 @@ def test_recipe_opens_with_what_it_reproduces_and_what_was_measured(path):
 
 @pytest.mark.parametrize(('name', 'limit'), [('ibot_recon_vits', 15.0), ('ibot_recon_vitl', 8.0)], ids=['vits', 'vitl'])
 def test_recon_costs_no_encoder_pass_and_stays_below_the_papers_overhead(name, limit, image_folder):
-    from eqssl.utils.profiling import report
+    from eqssl.apps.profile import report
 
-    result = report(open_front_door(str(ROOT / f'configs/eqssl/{name}.py'), {'data_root': str(image_folder)}))
+    result = report(open_config(str(ROOT / f'configs/eqssl/{name}.py'), {'data_root': str(image_folder)}))
     assert result['step']['backbone_calls'] == result['base']['backbone_calls'] == 3
     assert 0 < result['extra_flops_percent'] < limit
     assert result['step']['host_reads'] == 0
@@ -127,8 +128,8 @@ def test_recon_costs_no_encoder_pass_and_stays_below_the_papers_overhead(name, l
 
 def test_profiled_flops_of_ibot_vits_match_the_papers_arithmetic(image_folder):
     """126.3 GFLOP per image with heads on selected tokens (PERFORMANCE 2.1), counted within 3 %."""
-    from eqssl.utils.profiling import profile_config
+    from eqssl.apps.profile import profile_config
 
-    cfg = open_front_door(str(ROOT / 'configs/eqssl/ibot_vits.py'), {'data_root': str(image_folder)})
+    cfg = open_config(str(ROOT / 'configs/eqssl/ibot_vits.py'), {'data_root': str(image_folder)})
     counts, _ = profile_config(cfg)
     assert counts.flops_per_image == pytest.approx(126.3e9, rel=0.03)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from eqssl.engine.launch import run_training
+from eqssl.apps.train import run_training
 from eqssl.evaluation import KNN
 from eqssl.utils.errors import UserError
 from tests.integration.runs import cut_to, log, train

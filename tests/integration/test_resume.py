@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from eqssl.engine.drill import Job, interrupted_run, outcome
+from eqssl.apps.drill import Job, interrupted_run, outcome
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.integration

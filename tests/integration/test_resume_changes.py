@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from eqssl.engine.checkpoint_store import hash_file_of
-from eqssl.engine.launch import run_training
+from eqssl.apps.train import run_training
+from eqssl.checkpoint.store import hash_file_of
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT, write_images
 from tests.integration.runs import cut_to, log, train

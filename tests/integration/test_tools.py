@@ -8,8 +8,8 @@ import json
 import pytest
 import torch
 
-from eqssl.engine.launch import run_training
-from eqssl.evaluation.command import evaluate_checkpoint
+from eqssl.apps.evaluate import evaluate_checkpoint
+from eqssl.apps.train import run_training
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT
 
@@ -85,12 +85,12 @@ def test_profile_writes_its_table_as_json(tmp_path, monkeypatch, capsys):
 
 
 def test_demo_pictures_and_report(tmp_path, registered):
-    from eqssl.demo import draw_views, in_plain_colors
-    from eqssl.engine.front_door import open_front_door
+    from eqssl.apps.demo import draw_views, in_plain_colors
+    from eqssl.apps.open_config import open_config
     from eqssl.registry import DATASETS, MODELS
     from eqssl.visualization import Report
 
-    cfg = open_front_door(DEMO)
+    cfg = open_config(DEMO)
     plain = DATASETS.build(in_plain_colors(cfg.train_dataloader.dataset))
     assert all((plain[(i, i)]['groups']['global']['photo'] == [1, 1, 1, 0, 0, 0, 0]).all() for i in range(8))
     torch.manual_seed(0)
@@ -102,11 +102,11 @@ def test_demo_pictures_and_report(tmp_path, registered):
 
 
 def test_the_whole_demo_in_small(tmp_path, monkeypatch, registered):
-    from eqssl.demo import Demo, run
+    from eqssl.apps.demo import Demo, run
     from eqssl.utils.json_lines import read_lines
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr('eqssl.demo.STORED', tmp_path / 'stored.json')
+    monkeypatch.setattr('eqssl.apps.demo.STORED', tmp_path / 'stored.json')
     limits = {'train': 60, 'test': 30}
     options = [f'evaluation.limits.{k}={v}' for k, v in limits.items()]
     options += [f'default_hooks.evaluation.limits.{k}={v}' for k, v in limits.items()]
@@ -129,14 +129,14 @@ def test_the_whole_demo_in_small(tmp_path, monkeypatch, registered):
 
 
 def test_the_demo_names_the_data_that_a_method_has():
-    from eqssl.demo import Demo
+    from eqssl.apps.demo import Demo
 
     with pytest.raises(UserError, match='--data objects: SimCLR has no config .*; it has cifar10, photos'):
         Demo('simclr', 'objects', 0).config(base=True)
 
 
 def test_a_stored_result_is_of_the_config_as_it_is(tmp_path, monkeypatch, capsys):
-    from eqssl.demo import STORED, Demo, base_mark, stored_base
+    from eqssl.apps.demo import STORED, Demo, base_mark, stored_base
 
     committed = json.loads(STORED.read_text())['results']['simclr_photos']
     assert sorted(committed) == ['0', '1', '2']
@@ -144,7 +144,7 @@ def test_a_stored_result_is_of_the_config_as_it_is(tmp_path, monkeypatch, capsys
     assert stored_base(demo) == committed['0'], 'measure the base of the demo anew (--train-base --store-base)'
     entry = {'config': base_mark(demo), 'result': {'knn_top1': 0.5}, 'curve': []}
     file = tmp_path / 'stored.json'
-    monkeypatch.setattr('eqssl.demo.STORED', file)
+    monkeypatch.setattr('eqssl.apps.demo.STORED', file)
     assert stored_base(demo) is None
     file.write_text(json.dumps({'results': {'simclr_photos': {'0': entry}}}))
     assert stored_base(demo) == entry
@@ -164,11 +164,11 @@ def test_a_training_whose_crops_the_device_cuts_is_the_same(tmp_path, monkeypatc
 
 
 def test_channels_last_changes_no_result_for_the_same_weights(registered):
+    from eqssl.apps.open_config import open_config
     from eqssl.datasets import collate_views
-    from eqssl.engine.front_door import open_front_door
     from eqssl.registry import DATASETS, MODELS
 
-    cfg = open_front_door(str(ROOT / 'configs/demo/simclr_recon_photos.py'))
+    cfg = open_config(str(ROOT / 'configs/demo/simclr_recon_photos.py'))
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     batch = collate_views([dataset[(i, i)] for i in range(8)])
     torch.manual_seed(0)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from eqssl.evaluation.summary import paired_gain, read_results
+from eqssl.utils.spread import paired_gain, read_results
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from eqssl.datasets import MultiCrop, MultiViewDataset
-from eqssl.datasets.saliency import grad_cam, is_salient, mean_in_box, saliency_maps
+from eqssl.datasets.saliency import is_salient, mean_in_box
 from eqssl.engine import GradientSNRHook
 from eqssl.models.losses import nt_xent
+from eqssl.models.saliency import grad_cam, saliency_maps
 from eqssl.utils.errors import UserError
 from tests.helpers import Images, base_config, batch, build_model, total_loss
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from eqssl.engine import checkpoint_store as store
+from eqssl.checkpoint import store
 from eqssl.utils.errors import UserError
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from eqssl.engine.front_door import read_config
-from eqssl.utils.config_difference import differences
-from eqssl.utils.config_options import expand_home, parse_options
+from eqssl.config.difference import differences
+from eqssl.config.options import expand_home, parse_options
+from eqssl.config.reader import read_config
 from eqssl.utils.errors import UserError
 
 CFG = Config(dict(

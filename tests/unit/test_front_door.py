@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eqssl.utils import env
-from eqssl.utils.config_check import accepted_keys, check_keys, resolve
+from eqssl.config.schema import accepted_keys, check_keys, resolve
+from eqssl.install import environment as env
 from eqssl.utils.errors import UserError, did_you_mean, run_cli
 from eqssl.utils.tables import format_table, write_json
 from tests.conftest import ROOT
@@ -102,7 +102,7 @@ def test_mmpretrain_imports_beside_pycocotools_and_transformers_5(monkeypatch):
 
 
 def test_under_slurm_every_rank_has_its_own_device(monkeypatch):
-    from eqssl.engine.front_door import distributed_wrapper
+    from eqssl.config.wrapper import distributed_wrapper
     from eqssl.utils import dist
 
     for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_PORT'):
@@ -116,11 +116,11 @@ def test_under_slurm_every_rank_has_its_own_device(monkeypatch):
 
 
 def test_mask_grid_and_neck_width_follow_from_the_other_keys(registered):
-    from eqssl.engine.front_door import open_front_door
+    from eqssl.apps.open_config import open_config
 
     config = str(ROOT / 'projects/equivariance/configs/ibot_recon.py')
     for patch, grid in ((8, 4), (4, 8)):
-        cfg = open_front_door(config, {'data_root': 'objects', 'model.backbone.patch_size': patch})
+        cfg = open_config(config, {'data_root': 'objects', 'model.backbone.patch_size': patch})
         assert cfg.train_dataloader.dataset.mask.grid == grid and 'in_channels' not in cfg.model.neck
 
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from eqssl.augment.rotations import rotate90
 from eqssl.models import heads
 from eqssl.models.heads import HeadInput
-from eqssl.models.heads.mlp import mlp
+from eqssl.models.layers.mlp import mlp
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.progress import Progress

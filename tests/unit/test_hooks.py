@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from eqssl.engine import hooks
-from eqssl.evaluation.summary import mean_and_spread, paired_gain, summarize
 from eqssl.utils.errors import UserError
 from eqssl.utils.json_lines import keep_until
+from eqssl.utils.spread import mean_and_spread, paired_gain, summarize
 
 
 class Logger:

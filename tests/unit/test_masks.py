@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eqssl.augment.masks import PatchMask
 from eqssl.datasets.collate import pad_masks
+from eqssl.datasets.masks import PatchMask
 from eqssl.utils.errors import UserError
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from eqssl.utils import mmcv_ops
+from eqssl.install import mmcv_ops
 from eqssl.utils.errors import UserError
 
 BUILDER = """

@@ -7,9 +7,9 @@ import csv
 import numpy as np
 import pytest
 
+from eqssl.config.data import named_data
 from eqssl.datasets.photos import SOURCE, WINDOWS, photographs, photos_folder, windows
 from eqssl.datasets.sources import ArrayImages
-from eqssl.engine.front_door import named_data
 
 FREE = ('public-domain', 'CC0-1.0', 'CC-BY-', 'CC-BY-SA-')
 

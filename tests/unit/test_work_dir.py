@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from eqssl.engine.checkpoint_store import write_checkpoint
+from eqssl.checkpoint.store import write_checkpoint
 from eqssl.engine.work_dir import WorkDirLock, claimed, clear, continues, refuse_used, traces
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT

@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument('--json', type=result_file, metavar='FILE')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
-    from eqssl.downstream.results import collect
+    from eqssl.apps.downstream_results import collect
     from eqssl.utils.tables import format_table, write_json
 
     rows = collect(read_groups(args.groups), args.measures, args.best)

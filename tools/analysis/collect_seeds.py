@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument('--json', type=result_file, metavar='FILE')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
-    from eqssl.evaluation.summary import mean_and_spread, paired_gain, read_results, summarize
+    from eqssl.utils.spread import mean_and_spread, paired_gain, read_results, summarize
     from eqssl.utils.tables import format_table, write_json
 
     results = read_results(args.folders)

@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument('--curves', nargs='+', metavar='KEY', help='draw these measures against steps')
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
-    from eqssl.evaluation.comparison import Comparison
+    from eqssl.apps.compare import Comparison
     from eqssl.utils.tables import format_table, write_json
 
     comparison = Comparison(args.work_dir, args.cfg_options, args.interval)

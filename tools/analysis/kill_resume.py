@@ -41,14 +41,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Print the comparison; exit code 1 on any difference."""
     args = parse_args()
-    from eqssl.engine.drill import Job, interrupted_run, outcome
-    from eqssl.engine.front_door import open_front_door
-    from eqssl.utils.config_check import accepted_keys, resolve
+    from eqssl.apps.drill import Job, interrupted_run, outcome
+    from eqssl.apps.open_config import open_config
+    from eqssl.config.schema import accepted_keys, resolve
     from eqssl.utils.tables import format_table, write_json
 
     accepted = (
-        accepted_keys(resolve(open_front_door(args.config, args.cfg_options).model.backbone.type, 'model.backbone'))
-        or ()
+        accepted_keys(resolve(open_config(args.config, args.cfg_options).model.backbone.type, 'model.backbone')) or ()
     )
     dropout = [f'model.backbone.{key}={rate}' for key, rate in DROPOUT.items() if key in accepted]
     options = [

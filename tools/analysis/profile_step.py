@@ -22,11 +22,11 @@ def main() -> int:
     parser.add_argument('--debug', action='store_true')
     args = parser.parse_args()
 
-    from eqssl.engine.front_door import open_front_door
-    from eqssl.utils.profiling import report, sizes_of_views
+    from eqssl.apps.open_config import open_config
+    from eqssl.apps.profile import report, sizes_of_views
     from eqssl.utils.tables import format_table, write_json
 
-    cfg = open_front_door(args.config, args.cfg_options)
+    cfg = open_config(args.config, args.cfg_options)
     result = report(cfg)
     step, base = result['step'], result['base']
     rows = [

@@ -30,14 +30,14 @@ def main() -> int:
     import torch
     from rich.progress import track
 
-    from eqssl.datasets.saliency import saliency_maps
-    from eqssl.engine.front_door import open_front_door
-    from eqssl.evaluation.command import load_model
+    from eqssl.apps.evaluate import load_model
+    from eqssl.apps.open_config import open_config
     from eqssl.evaluation.feature_store import eval_image
     from eqssl.models import SupervisedHead
+    from eqssl.models.saliency import saliency_maps
     from eqssl.registry import DATASETS
 
-    cfg = open_front_door(args.config, args.cfg_options)
+    cfg = open_config(args.config, args.cfg_options)
     model = load_model(cfg, args.checkpoint)
     if not isinstance(model.head, SupervisedHead):
         raise UserError(f'{args.config} trains {type(model.head).__name__}; saliency needs an eqssl.SupervisedHead')

@@ -156,7 +156,7 @@ def examine(cfg: Any, device: torch.device, steps: int, images: int) -> dict[str
 
 def main() -> int:
     """Examine every config; 1 where something is wrong."""
-    from eqssl.engine.front_door import open_front_door
+    from eqssl.apps.open_config import open_config
     from eqssl.utils.json_lines import append_line
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -174,7 +174,7 @@ def main() -> int:
     for file in [file for pattern in args.configs for file in sorted((ROOT / 'configs').glob(pattern))]:
         start = time.time()
         try:
-            cfg = open_front_door(str(file), [f'data_root={args.data_root}'])
+            cfg = open_config(str(file), [f'data_root={args.data_root}'])
             row = examine(cfg, device, args.steps, args.images)
         except Exception as error:  # the next config is examined all the same
             last = traceback.extract_tb(error.__traceback__)[-1]

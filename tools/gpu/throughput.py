@@ -79,10 +79,10 @@ def measure(
     name: str, how: str, device: torch.device, batch: int, steps: int, rate: float, kernels: Path
 ) -> dict[str, Any]:
     """One setting; the kernels of a small network as it is are listed too."""
-    from eqssl.engine.front_door import open_front_door
-    from eqssl.utils.profiling import profile_config, synthetic_batch
+    from eqssl.apps.open_config import open_config
+    from eqssl.apps.profile import profile_config, synthetic_batch
 
-    cfg = open_front_door(str(ROOT / 'configs' / 'eqssl' / f'{name}.py'), ['data_root=unused'])
+    cfg = open_config(str(ROOT / 'configs' / 'eqssl' / f'{name}.py'), ['data_root=unused'])
     data = to_device(synthetic_batch(cfg.train_dataloader.dataset, batch), device)
     counts, _ = profile_config(cfg)
     trained = Trained(cfg, device, 'bf16')

@@ -2,7 +2,6 @@
 
 from eqssl.engine.hooks.adaptive_topk import AdaptiveTopKHook
 from eqssl.engine.hooks.checkpoint import CheckpointHook
-from eqssl.engine.hooks.evaluation import EvaluationHook
 from eqssl.engine.hooks.gradient_snr import GradientSNRHook
 from eqssl.engine.hooks.log import LogHook
 from eqssl.engine.hooks.runtime_info import RuntimeInfoHook
@@ -13,7 +12,6 @@ from eqssl.engine.hooks.unreadable import UnreadableImagesHook
 __all__ = [
     'AdaptiveTopKHook',
     'CheckpointHook',
-    'EvaluationHook',
     'GradientSNRHook',
     'LogHook',
     'RuntimeInfoHook',

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-from eqssl.engine.checkpoint_store import prune
+from eqssl.checkpoint.store import prune
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
 from eqssl.models.auxiliary.conditions import FIELDS, view_differences
-from eqssl.models.heads.mlp import mlp
+from eqssl.models.layers.mlp import mlp
 from eqssl.models.losses import nt_xent
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError

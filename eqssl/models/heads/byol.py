@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from eqssl.models.heads.base import TwoViewHead, Values
-from eqssl.models.heads.mlp import mlp
+from eqssl.models.layers.mlp import mlp
 from eqssl.models.losses import byol_regression, negative_cosine
 from eqssl.models.monitors import cosine_agreement, spread
 from eqssl.registry import MODELS

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from eqssl.models.heads.base import Batch, TwoViewHead, Values
-from eqssl.models.heads.mlp import mlp
 from eqssl.models.label_noise import wrong_labels
+from eqssl.models.layers.mlp import mlp
 from eqssl.models.losses import info_nce, nt_xent, supervised_contrastive
 from eqssl.models.monitors import agreement_and_spread, cosine_agreement, spread
 from eqssl.registry import MODELS

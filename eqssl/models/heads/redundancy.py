@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from eqssl.models.heads.base import TwoViewHead, Values
-from eqssl.models.heads.mlp import mlp
+from eqssl.models.layers.mlp import mlp
 from eqssl.models.losses import barlow_twins, vicreg_terms
 from eqssl.models.monitors import agreement_and_spread
 from eqssl.registry import MODELS

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from eqssl.augment.rotations import rotate90
 from eqssl.models.heads.base import BaseHead, HeadInput, Values
-from eqssl.models.heads.mlp import mlp
+from eqssl.models.layers.mlp import mlp
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.precision import float32_island, precise

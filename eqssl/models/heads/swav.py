@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqssl.models.heads.base import BaseHead, Batch, HeadInput, Values
-from eqssl.models.heads.mlp import mlp
 from eqssl.models.heads.queue import FeatureQueue
+from eqssl.models.layers.mlp import mlp
 from eqssl.models.losses import cls_cross_entropy, sinkhorn
 from eqssl.models.monitors import prototype_monitors, spread
 from eqssl.registry import MODELS

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from eqssl.utils.env import version_of
+from eqssl.install.environment import version_of
 from eqssl.utils.errors import UserError
 
 # The forks state their licence in a way that setuptools before 77 refuses; mmcv's setup.py needs pkg_resources, which

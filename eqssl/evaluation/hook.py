@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.hooks import Hook
 
 from eqssl.engine.random_state import get_random_state, set_random_state
+from eqssl.evaluation.evaluator import Evaluation
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
@@ -54,8 +55,6 @@ class EvaluationHook(Hook):
         Raises:
             UserError: names the key.
         """
-        from eqssl.evaluation import Evaluation
-
         if settings is None:
             raise UserError('default_hooks.evaluation measures what the config key evaluation says, which is not set')
         self.evaluation = Evaluation.from_settings({**settings, 'limits': self.limits or settings.get('limits')})

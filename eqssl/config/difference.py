@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from eqssl.utils.config_text import read_config_text
+from eqssl.config.text import read_config_text
 from eqssl.utils.errors import UserError
 
 # How and where a run is started, not what it is.

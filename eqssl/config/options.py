@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from eqssl.utils.config_tree import dicts
+from eqssl.config.tree import dicts
 from eqssl.utils.errors import UserError
 
 PATH_KEYS = {'checkpoint', 'load_from', 'resume_from', 'saliency', 'data_prefix', 'img', 'sub_data_root'}

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from eqssl.evaluation.summary import mean_and_spread
 from eqssl.utils.errors import UserError
+from eqssl.utils.spread import mean_and_spread
 
 TRAINING = ('lr', 'loss')  # keys that only a line of training has
 LOWER_IS_BETTER = re.compile(r'loss|error|rmse|mae\b|abs_rel|sq_rel|perplexity', re.IGNORECASE)

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from eqssl.engine.checkpoint_store import load_strictly, read_checkpoint
-from eqssl.engine.front_door import open_front_door
+from eqssl.apps.open_config import open_config
+from eqssl.checkpoint.store import load_strictly, read_checkpoint
+from eqssl.config.options import Options
 from eqssl.evaluation.evaluator import DEFAULT_TASKS, Evaluation
 from eqssl.registry import MODELS
-from eqssl.utils.config_options import Options
 from eqssl.utils.errors import UserError
 
 Results = dict[str, dict[str, float]]
@@ -46,7 +46,7 @@ def evaluate_checkpoint(
     controls: bool = False,
 ) -> Results:
     """Results of a checkpoint and, on request, of its controls: name -> measure -> value."""
-    cfg = open_front_door(config, options)
+    cfg = open_config(config, options)
     settings = evaluation_config(cfg)
     if branch is not None:
         settings['branch'] = branch

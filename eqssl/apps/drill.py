@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from eqssl.engine.checkpoint_store import list_checkpoints, read_checkpoint
+from eqssl.checkpoint.store import list_checkpoints, read_checkpoint
 from eqssl.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,107 +1,18 @@
-"""What happens to a config before the Runner sees it: read, checked, completed."""
+"""What follows from other keys of a pre-training config."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
-import os
-from pathlib import Path
-from typing import Any
-
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
-from eqssl.datasets.fetch import CIFAR10, CIFAR100, fetch_cifar
-from eqssl.datasets.multicrop import ViewSpec
-from eqssl.datasets.photos import photos_folder
-from eqssl.utils.config_check import DOWNSTREAM_KEYS, RUNNER_KEYS, check_keys, refuse_repeated_keys
-from eqssl.utils.config_options import Options, expand_home, parse_options
-from eqssl.utils.config_tree import dicts, placed_dicts
-from eqssl.utils.env import LIBRARIES
-from eqssl.utils.errors import UserError, did_you_mean
-
-MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+from eqssl.config.data import named_data, sources
+from eqssl.config.schema import resolve
+from eqssl.config.tree import placed_dicts
+from eqssl.config.wrapper import distributed_wrapper
+from eqssl.utils.errors import UserError
 
 
-def read_config(path: str, options: Options | None = None) -> Config:
-    """A config file with command-line options merged in.
-
-    Only ``.py`` files are read; a config is code, like any script.
-
-    Args:
-        path: the file.
-        options: ``key=value`` strings as typed, or a dict of values.
-
-    Raises:
-        UserError: no such file, an error inside it, or an option that does not fit.
-    """
-    if not Path(path).is_file():
-        raise UserError(f"config '{path}' does not exist")
-    if Path(path).suffix != '.py':
-        raise UserError(f"config '{path}' is not a .py file")
-    try:
-        cfg = Config.fromfile(path)
-        refuse_repeated_keys(Path(path))
-    except UserError:
-        raise
-    except ModuleNotFoundError as error:
-        package, install = LIBRARIES.get(str(error).split()[0], (str(error), 'install it'))  # of a base 'mmdet::...'
-        raise UserError(f"config '{path}' needs {package}; {install}") from error
-    except Exception as error:  # whatever a config file raises is the config's fault
-        raise UserError(f"config '{path}' cannot be read: {type(error).__name__}: {error}") from error
-    drop_hooks(cfg)  # before options, which may set one of them
-    known = RUNNER_KEYS | DOWNSTREAM_KEYS | set(cfg)
-    values = parse_options(options or {}, cfg)
-    for key in values:
-        if key.split('.')[0] not in known:
-            raise UserError(f"config key '{key}' is unknown{did_you_mean(key.split('.')[0], known)}")
-    try:
-        cfg.merge_from_dict(values)
-    except (KeyError, TypeError, AssertionError, IndexError, ValueError) as error:
-        raise UserError(f'--cfg-options does not fit the config: {error}') from error
-    drop_hooks(cfg)
-    expand_home(cfg)
-    return cfg
-
-
-def drop_hooks(cfg: Config) -> None:
-    """Take out hooks that are None, which switches them off; mmengine does so for its own, and asserts for others."""
-    for name, hook in list((cfg.get('default_hooks') or {}).items()):
-        if hook is None and name not in MMENGINE_HOOKS:
-            del cfg.default_hooks[name]
-
-
-def sources(config: Any) -> list[dict]:
-    """All configs of image sources in a config."""
-    return [node for node in dicts(config) if node.get('type') in ('eqssl.ImageFolder', 'eqssl.ArrayImages')]
-
-
-def named_data(root: str) -> str:
-    """The place of a set known by name: 'photos', 'objects' (of this repository), 'cifar10', 'cifar100' (fetched)."""
-    if Path(root).exists():
-        return root
-    if root == 'photos':
-        return str(photos_folder())
-    if root == 'objects':
-        return str(Path(__file__).resolve().parents[2] / 'demo' / 'objects64.npz')
-    cifar = next((c for c in (CIFAR10, CIFAR100) if c.name == root), None)
-    return root if cifar is None else str(fetch_cifar(cifar))
-
-
-def distributed_wrapper() -> dict[str, Any]:
-    """mmengine's wrapper for this rank's device; its own default asks for a GPU."""
-    device_ids = [int(os.environ.get('LOCAL_RANK', 0))] if torch.cuda.is_available() else None
-    return {'type': 'MMDistributedDataParallel', 'device_ids': device_ids, 'broadcast_buffers': False}
-
-
-def launch_timeout(cfg: Config) -> float:
-    """Seconds that ranks wait for each other: ``env_cfg.dist_cfg.timeout``."""
-    return float((cfg.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout', 1800))
-
-
-def complete(cfg: Config) -> None:
+def complete_keys(cfg: Config) -> None:
     """Fill in what follows from other keys: data root, seeds, loader defaults, the distributed wrapper."""
     rootless = [source for source in sources(cfg._cfg_dict) if 'data_root' not in source]
     if rootless:
@@ -169,7 +80,9 @@ def fit_views_to_model(cfg: Config) -> None:
             grid that is not the backbone's.
     """
     dataset, backbone = cfg.train_dataloader.dataset, cfg.model.backbone
-    specs = [ViewSpec(**view) for view in dataset.get('views', {}).get('views', [])]
+    views = dataset.get('views') or {}
+    items = getattr(resolve(views['type'], 'train_dataloader.dataset.views'), 'config_items', {}) if views else {}
+    specs = [items['views'](**view) for view in views.get('views', [])] if items else []
     if not specs:
         return
     largest = max(spec.blur_sigma[1] for spec in specs)
@@ -202,26 +115,12 @@ def fit_views_to_model(cfg: Config) -> None:
         )
 
 
-def open_front_door(path: str, options: Options | None = None) -> Config:
-    """Read, check and complete a pre-training config; the only way in for every tool."""
-    return prepare(read_config(path, options))
+def complete_pretraining(cfg: Config) -> None:
+    """Everything that a pre-training config leaves out.
 
-
-def prepare(cfg: Config) -> Config:
-    """Check and complete a pre-training config that was read."""
-    scope = cfg.get('default_scope', 'mmpretrain')
-    init_default_scope(scope)
-    with contextlib.redirect_stdout(io.StringIO()):  # mmpretrain prints which optional packages it lacks
-        importlib.import_module('mmpretrain.datasets')
-    import eqssl.augment
-    import eqssl.datasets
-    import eqssl.downstream.pretrained
-    import eqssl.engine
-    import eqssl.evaluation
-    import eqssl.models  # noqa: F401  (fills the registries)
-
-    check_keys(cfg._cfg_dict)
-    complete(cfg)
+    Raises:
+        UserError: names the key that does not fit.
+    """
+    complete_keys(cfg)
     complete_beginning(cfg)
     fit_views_to_model(cfg)
-    return cfg

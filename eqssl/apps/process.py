@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from eqssl.engine.checkpoint_store import list_checkpoints
+from eqssl.checkpoint.store import list_checkpoints
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
 from eqssl.engine.work_dir import clear
 from eqssl.utils.errors import UserError

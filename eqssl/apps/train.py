@@ -1,21 +1,37 @@
-"""From parsed flags to a finished run."""
+"""From parsed flags to a finished run: read, complete, check, build, run, whatever is trained."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 
-from eqssl.engine.front_door import launch_timeout, prepare, read_config
+from eqssl.apps import finetune, pretrain
+from eqssl.apps.check import check_backends
+from eqssl.config.errors import config_errors
+from eqssl.config.finetuning import is_downstream
+from eqssl.config.reader import read_config
+from eqssl.config.wrapper import launch_timeout
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
-from eqssl.engine.training_check import check_backends, check_training
 from eqssl.engine.work_dir import check_work_dir, claimed, continues, refuse_used
-from eqssl.registry import RUNNERS
 from eqssl.utils import dist
-from eqssl.utils.config_errors import config_errors
 from eqssl.utils.errors import UserError
+
+
+class Job(Protocol):
+    """What is trained; the modules :mod:`pretrain` and :mod:`finetune` are such."""
+
+    def prepare(self, cfg: Config) -> Any:
+        """Import what the config names, check its keys, fill in the others."""
+
+    def check(self, cfg: Config, ranks: int) -> str:
+        """Look at everything that can be known before the launch; say what was looked at."""
+
+    def build(self, cfg: Config) -> Runner:
+        """A Runner, complete."""
 
 
 def apply_flags(cfg: Config, args: Any) -> None:
@@ -35,7 +51,7 @@ def apply_flags(cfg: Config, args: Any) -> None:
             else dict(dtype='bfloat16')
         )
         cfg.optim_wrapper.update(type='AmpOptimWrapper', **half)
-    elif args.amp:
+    elif args.amp and cfg.get('optim_wrapper'):
         cfg.optim_wrapper['precision'] = 'bf16'
     if args.resume is not None:
         cfg.resume = True
@@ -47,13 +63,6 @@ def apply_flags(cfg: Config, args: Any) -> None:
         cfg.auto_scale_lr['enable'] = True
 
 
-def is_downstream(cfg: Config) -> bool:
-    """Whether a config fine-tunes in mmpretrain, mmseg or mmdet."""
-    if (cfg.get('model') or {}).get('type') == 'eqssl.SSLPretrainer':
-        return False
-    return 'checkpoint' in cfg or cfg.get('default_scope') in ('mmseg', 'mmdet')
-
-
 def run_training(args: Any) -> int:
     """Train as ``tools/train.py`` is told: pre-training, or a downstream config with its library.
 
@@ -61,32 +70,24 @@ def run_training(args: Any) -> int:
         exit code: 0, or 75 where a signal stopped the run after it had saved.
     """
     cfg = read_config(args.config, args.cfg_options)
-    if not is_downstream(cfg):
-        with config_errors(args.config):
-            prepare(cfg)
     apply_flags(cfg, args)
+    job: Job = finetune if is_downstream(cfg) else pretrain
     check_backends(cfg)
     check_work_dir(cfg.work_dir)
-    if is_downstream(cfg):
-        from eqssl.downstream.launch import run_downstream
-
-        run_downstream(cfg, args)
-        dist.leave()
-        return 0
     goes_on = continues(cfg.work_dir, bool(cfg.get('resume')), cfg.get('resume_file'))
+    with config_errors(args.config):
+        job.prepare(cfg)
     if args.check is not None:
         if not goes_on:
             refuse_used(cfg.work_dir)
         with config_errors(args.config):
-            images = check_training(cfg, args.check)
-        print(f'{args.config}: checked, {images} images for {args.check} rank(s)')
+            looked_at = job.check(cfg, args.check)
+        print(f'{args.config}: checked, {looked_at}')
         return 0
     dist.init_from_launcher(args.launcher, launch_timeout(cfg))
     with claimed(cfg.work_dir, goes_on):
         with config_errors(args.config):
-            runner = RUNNERS.build(cfg)
-            runner.train_loop  # noqa: B018  (built where it is asked for: what does not build is said here)
-            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+            runner = job.build(cfg)
         runner.train()
     dist.leave()
     return EXIT_REQUEUE if getattr(runner, 'interrupted', False) else 0

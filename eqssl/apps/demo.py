@@ -12,21 +12,23 @@ import numpy as np
 import torch
 from PIL import Image
 
-from eqssl.engine.checkpoint_store import list_checkpoints
-from eqssl.engine.front_door import open_front_door, read_config
-from eqssl.engine.training_process import train_process
+from eqssl.apps.compare import fingerprint
+from eqssl.apps.evaluate import load_model
+from eqssl.apps.open_config import open_config
+from eqssl.apps.process import train_process
+from eqssl.checkpoint.store import list_checkpoints
+from eqssl.config.reader import read_config
 from eqssl.evaluation import Evaluation
-from eqssl.evaluation.command import load_model
-from eqssl.evaluation.comparison import fingerprint
+from eqssl.evaluation.drawings import pca_at_higher_resolution, reconstruction_rows
 from eqssl.registry import DATASETS
 from eqssl.utils.errors import UserError
 from eqssl.utils.json_lines import read_lines
 from eqssl.utils.tables import format_table, write_json
 from eqssl.visualization import Report
 from eqssl.visualization.curves import draw_comparison, draw_curves, read_log
-from eqssl.visualization.pictures import montage, pca_at_higher_resolution, reconstruction_rows, with_captions
+from eqssl.visualization.pictures import montage, with_captions
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs' / 'demo'
 STORED = ROOT / 'demo' / 'base_results.json'
 METHODS = {'simclr': 'SimCLR', 'ibot': 'iBOT'}
@@ -87,7 +89,7 @@ class Demo:
 
     def cfg(self, base: bool) -> Any:
         """The config, complete."""
-        return open_front_door(str(self.config(base)), self.overrides)
+        return open_config(str(self.config(base)), self.overrides)
 
     def trained(self, base: bool) -> Any:
         """The model of the last checkpoint."""

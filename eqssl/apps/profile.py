@@ -6,10 +6,12 @@ import copy
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from torch import Tensor
 
+from eqssl.datasets import collate_views
 from eqssl.registry import DATASETS, MODELS, TRANSFORMS
 from eqssl.utils.counters import StepCounts, count_step
 from eqssl.utils.meta import to_meta, without_memory
@@ -27,8 +29,6 @@ class _Blank:
         return 1 << 30
 
     def load(self, index: int) -> Any:
-        import numpy as np
-
         return np.zeros((self.size, self.size, 3), np.uint8)
 
     def label(self, index: int) -> int:
@@ -40,8 +40,6 @@ class _Blank:
 
 def synthetic_batch(dataset_config: dict, batch: int) -> dict[str, Any]:
     """A batch of black images through the config's own views, masks and collate."""
-    from eqssl.datasets import collate_views
-
     config = {**copy.deepcopy(dict(dataset_config)), 'source': _Blank(256), 'cut': 'worker'}
     dataset = DATASETS.build(config)
     return collate_views([dataset[(i, i)] for i in range(batch)])

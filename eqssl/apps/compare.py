@@ -10,13 +10,13 @@ from typing import Any
 
 from mmengine.config import Config
 
-from eqssl.engine.checkpoint_store import iteration_of, list_checkpoints
-from eqssl.engine.front_door import open_front_door
-from eqssl.engine.training_process import train_process
+from eqssl.apps.open_config import open_config
+from eqssl.apps.process import train_process
+from eqssl.checkpoint.store import iteration_of, list_checkpoints
 from eqssl.evaluation.evaluator import Evaluation
-from eqssl.evaluation.summary import mean_and_spread
 from eqssl.utils.errors import UserError
 from eqssl.utils.json_lines import read_lines
+from eqssl.utils.spread import mean_and_spread
 from eqssl.utils.tables import write_json
 
 Measures = dict[str, float]
@@ -47,7 +47,7 @@ class Comparison:
 
     def config(self, config: Path, seed: int) -> Config:
         """What a run is trained with."""
-        return open_front_door(str(config), self._options(seed))
+        return open_config(str(config), self._options(seed))
 
     def _options(self, seed: int) -> list[str]:
         return [*self.options, f'randomness.seed={seed}']

@@ -12,11 +12,12 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
-from eqssl.engine.checkpoint_store import load_strictly, read_checkpoint
+from eqssl.checkpoint.store import load_strictly, read_checkpoint
+from eqssl.datasets import collate_views
 from eqssl.engine.fit_check import check_fit
-from eqssl.engine.hooks import EvaluationHook
 from eqssl.engine.optimizers.constructor import OptimWrapperConstructor
 from eqssl.engine.resume import check_meta, check_parts, find_checkpoint, load_weights
+from eqssl.evaluation.hook import EvaluationHook
 from eqssl.models.layers import synchronize
 from eqssl.registry import DATASETS, HOOKS, MODELS, PARAM_SCHEDULERS, WEIGHT_INITIALIZERS
 from eqssl.utils.errors import UserError
@@ -116,8 +117,6 @@ def dry_step(model: Any, dataset: Any, batch: int) -> None:
     Raises:
         UserError: what the first step would raise.
     """
-    from eqssl.datasets import collate_views
-
     data = to_meta(collate_views([dataset[(0, 0)]] * batch))
     model.data_preprocessor._device = torch.device('meta')
     model.data_preprocessor.device_images = dataset.device_images()

@@ -19,7 +19,7 @@ RUNNER_KEYS = {
     'custom_hooks', 'load_from', 'resume', 'launcher', 'env_cfg', 'log_level', 'visualizer', 'default_scope',
     'randomness', 'experiment_name', 'runner_type', 'model_wrapper_cfg', 'custom_imports', 'auto_scale_lr', 'sync_bn',
     'compile', 'activation_checkpointing', 'data_root', 'evaluation', 'checkpoint', 'vis_backends', 'filename', 'text',
-    'env_variables',
+    'env_variables', 'resume_file',
 }  # fmt: skip
 DOWNSTREAM_KEYS = {
     'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator', 'val_cfg', 'test_cfg',
@@ -105,6 +105,9 @@ def _check_typed(value: dict, where: str) -> None:
     last = where.split('.')[-1]
     extra = FILLED_IN.get(last, set()) | ({'weight'} if '.auxiliary.' in where else set())
     _refuse_unknown([k for k in value if k != 'type'], known | extra | {'type', '_scope_'}, where)
+    for key, item in getattr(target, 'config_items', {}).items():
+        for number, part in enumerate(value.get(key) or []):
+            _refuse_unknown(part, set(item.__dataclass_fields__), f'{where}.{key}[{number}]')
 
 
 def _check(value: Any, where: str) -> None:
@@ -161,7 +164,3 @@ def check_keys(cfg: dict) -> None:
     for key, value in cfg.items():
         if not key.startswith('_'):
             _check(value, key)
-    for number, view in enumerate(cfg['train_dataloader'].get('dataset', {}).get('views', {}).get('views', [])):
-        from eqssl.datasets.multicrop import ViewSpec
-
-        _refuse_unknown(view, set(ViewSpec.__dataclass_fields__), f'train_dataloader.dataset.views.views[{number}]')

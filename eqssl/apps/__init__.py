@@ -1,0 +1,1 @@
+"""Programs: what tools/ and users call. The top floor; nothing imports it."""

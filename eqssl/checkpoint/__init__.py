@@ -1,0 +1,1 @@
+"""The one writer and reader of checkpoints."""

@@ -1,0 +1,1 @@
+"""Configs: read, checked, completed; nothing is built here."""
