@@ -1,4 +1,7 @@
-"""Packaging lives in pyproject.toml; this links configs and tools into the package for OpenMMLab's ``mim``."""
+"""Packaging lives in pyproject.toml; this puts what lies beside the package into it: configs, tools, data of the demo.
+
+``eqssl/.mim`` is where OpenMMLab's ``mim`` looks, and :mod:`eqssl.utils.places`.
+"""
 
 from pathlib import Path
 
@@ -7,13 +10,13 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithMim(build_py):
-    """Copy configs and tools to ``eqssl/.mim`` in the built package (an editable install reads them in place)."""
+    """Copy folders to ``eqssl/.mim`` in the built package (an editable install reads them in place)."""
 
     def run(self) -> None:
         super().run()
         if self.editable_mode:
             return
-        for folder in ('configs', 'tools'):
+        for folder in ('configs', 'demo', 'tools'):
             for path in Path(folder).rglob('*'):
                 if path.is_file() and '__pycache__' not in path.parts:
                     target = Path(self.build_lib) / 'eqssl' / '.mim' / path

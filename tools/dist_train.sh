@@ -16,6 +16,7 @@ NODE_RANK=${NODE_RANK:-0}
 MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
 HERE=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python}
+export PYTHONPATH="$(dirname "$HERE")${PYTHONPATH:+:$PYTHONPATH}"
 if ! [[ $PROCESSES =~ ^[1-9][0-9]*$ ]]; then
     echo "error: PROCESSES=$PROCESSES is no number of processes; usage: tools/dist_train.sh CONFIG PROCESSES" >&2
     exit 2

@@ -7,11 +7,6 @@ seconds.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from eqssl.utils.errors import run_cli
 
 

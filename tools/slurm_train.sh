@@ -18,6 +18,7 @@ CPUS_PER_TASK=${CPUS_PER_TASK:-12}
 PER_NODE=$((PROCESSES < GPUS_PER_NODE ? PROCESSES : GPUS_PER_NODE))
 HERE=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python}
+export PYTHONPATH="$(dirname "$HERE")${PYTHONPATH:+:$PYTHONPATH}"
 "$PYTHON" "$HERE/train.py" "$CONFIG" "$@" --check "$PROCESSES"
 # shellcheck disable=SC2086  # SRUN_ARGS is a list of words
 srun -p "$PARTITION" --job-name="$JOB_NAME" --ntasks="$PROCESSES" --ntasks-per-node="$PER_NODE" \

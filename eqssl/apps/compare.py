@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from PIL import Image
 
 from eqssl.apps.open_config import open_config
 from eqssl.apps.process import train_process
@@ -18,6 +19,7 @@ from eqssl.utils.errors import UserError
 from eqssl.utils.json_lines import read_lines
 from eqssl.utils.spread import mean_and_spread
 from eqssl.utils.tables import write_json
+from eqssl.visualization.curves import draw_comparison
 
 Measures = dict[str, float]
 
@@ -25,9 +27,9 @@ Measures = dict[str, float]
 class Comparison:
     """Runs of several configs in one folder, one sub-folder per config and seed.
 
-    Each run is a process of tools/train.py with :class:`~eqssl.engine.EvaluationHook`; a finished run is not repeated,
-    an unfinished one continues. ``run.json`` names the config that a run was started with, so that results of two
-    different settings never stand in one table.
+    Each run is a process of ``eqssl train`` with :class:`~eqssl.evaluation.EvaluationHook`; a finished run is not
+    repeated, an unfinished one continues. ``run.json`` names the config that a run was started with, so that results
+    of two different settings never stand in one table.
 
     Args:
         folder: of all runs.
@@ -141,6 +143,28 @@ class Comparison:
             both = zip(trained[ours], trained[base], strict=True)
             named[f'{ours} - {base}'] = [{k: a[k] - b[k] for k in a if k in b} for a, b in both]
         return [{'': name, **_columns(results, measures)} for name, results in named.items()]
+
+    def draw_curves(self, configs: list[Path], seeds: list[int], keys: list[str]) -> Path:
+        """Measures against steps, one color per config; the picture's path."""
+        runs = {c.stem: [read_lines(self.work_dir(c, seed) / 'evaluation.jsonl') for seed in seeds] for c in configs}
+        file = self.folder / 'curves.png'
+        Image.fromarray(draw_comparison(runs, {key: key for key in keys})).save(file)
+        return file
+
+
+def parse_pairs(words: Sequence[str]) -> list[tuple[str, str]]:
+    """``OURS=BASE`` to pairs of names.
+
+    Raises:
+        UserError: a word of another form.
+    """
+    pairs = []
+    for word in words:
+        ours, sign, base = word.partition('=')
+        if not sign:
+            raise UserError(f"--pairs: '{word}' is not of the form OURS=BASE")
+        pairs.append((ours, base))
+    return pairs
 
 
 def fingerprint(value: Any) -> str:

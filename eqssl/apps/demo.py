@@ -23,14 +23,14 @@ from eqssl.evaluation.drawings import pca_at_higher_resolution, reconstruction_r
 from eqssl.registry import DATASETS
 from eqssl.utils.errors import UserError
 from eqssl.utils.json_lines import read_lines
+from eqssl.utils.places import shipped
 from eqssl.utils.tables import format_table, write_json
 from eqssl.visualization import Report
 from eqssl.visualization.curves import draw_comparison, draw_curves, read_log
 from eqssl.visualization.pictures import montage, with_captions
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / 'configs' / 'demo'
-STORED = ROOT / 'demo' / 'base_results.json'
+CONFIGS = shipped('configs', 'demo')
+STORED = shipped('demo', 'base_results.json')
 METHODS = {'simclr': 'SimCLR', 'ibot': 'iBOT'}
 PATHS = ('rotation', 'translation', 'color', 'blur', 'mean')
 CURVES = {'kNN top-1': 'knn_top1', 'R2, mean over paths (linear probe)': 'r2/mean/all/ridge'}
@@ -216,7 +216,7 @@ def write_report(demo: Demo, results: Results, base_curve: Lines, base_label: st
     return report.write(work_dir / 'report.html')
 
 
-def run(demo: Demo, train_base: bool, store: bool) -> Path:
+def run_demo(demo: Demo, train_base: bool, store: bool) -> Path:
     """The whole demo; returns the path of the report."""
     begin = time.time()
     evaluation = demo.evaluation()

@@ -98,3 +98,32 @@ def collect(groups: dict[str, list[Path]], keys: list[str] | None = None, best: 
         {'': name, 'runs': len(runs), **{key: mean_and_spread([run[key] for run in runs]) for key in shown}}
         for name, runs in results.items()
     ]
+
+
+def folders_of(word: str) -> list[Path]:
+    """The folders that a path or pattern names."""
+    pattern = Path(word).expanduser()
+    try:
+        found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
+        folders = sorted(path for path in found if path.is_dir()) if word else []
+    except ValueError as error:
+        raise UserError(f"'{word}' is no pattern of folders ({error})") from error
+    if not folders:
+        raise UserError(f"'{word}' is no folder")
+    return folders
+
+
+def read_groups(words: list[str]) -> dict[str, list[Path]]:
+    """``name=dir`` opens a group, further dirs (as a shell expands a pattern) belong to it."""
+    groups: dict[str, list[Path]] = {}
+    name = ''
+    for word in words:
+        if '=' in word and not Path(word).is_dir():
+            name, _, word = word.partition('=')
+        if not name:
+            raise UserError(f"'{word}' belongs to no group; begin with name=work_dir")
+        for folder in folders_of(word):
+            if any(folder.samefile(other) for others in groups.values() for other in others):
+                raise UserError(f"'{folder}' is named twice")
+            groups.setdefault(name, []).append(folder)
+    return groups

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,11 +18,13 @@ from typing import Any
 
 import torch
 
+from eqssl.apps.open_config import open_config
 from eqssl.checkpoint.store import list_checkpoints, read_checkpoint
+from eqssl.config.schema import accepted_keys, resolve
 from eqssl.utils.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 900.0
+DROPOUT = {'drop_path_rate': 0.2, 'drop_rate': 0.1}
 
 
 @dataclass
@@ -42,8 +45,7 @@ class Job:
 
     def command(self, work_dir: Path, resume: bool) -> list[str]:
         """The command line of one start."""
-        train = str(ROOT / 'tools' / 'train.py')
-        flags = [self.config, '--work-dir', str(work_dir)]
+        flags = ['eqssl', 'train', self.config, '--work-dir', str(work_dir)]
         flags += ['--resume'] if resume else []
         if self.ranks > 1:
             flags += ['--launcher', 'pytorch']
@@ -55,10 +57,17 @@ class Job:
                 '--master_port',
                 str(self.port),
             ]
-            start = [sys.executable, *launch, train]
         else:
-            start = [sys.executable, train]
-        return [*start, *flags, '--cfg-options', 'default_hooks.logger.interval=1', *self.options]
+            launch = []
+        return [
+            sys.executable,
+            *launch,
+            '-m',
+            *flags,
+            '--cfg-options',
+            'default_hooks.logger.interval=1',
+            *self.options,
+        ]
 
     def start(self, work_dir: Path, resume: bool) -> subprocess.Popen:
         """Start it as a process group of its own, output to ``<work_dir>.out``."""
@@ -197,3 +206,76 @@ def interrupted_run(job: Job, work_dir: Path, moments: Sequence[int], number: in
     result = outcome(work_dir)
     result.interruptions = hit
     return result
+
+
+@dataclass(frozen=True)
+class Drill:
+    """What is done to which training.
+
+    Attributes:
+        config: file or name.
+        kills: how often it is interrupted.
+        iters: length of the run.
+        workers: data workers.
+        ranks: processes.
+        batch: images per rank.
+        signal: 'KILL', 'TERM' or 'USR1'.
+        seed: of the moments.
+    """
+
+    config: str
+    kills: int = 10
+    iters: int = 60
+    workers: int = 0
+    ranks: int = 1
+    batch: int = 16
+    signal: str = 'KILL'
+    seed: int = 0
+
+    def options(self, more: list[str]) -> list[str]:
+        """``--cfg-options``: short, saving often, with dropout where the backbone has it (it draws random numbers)."""
+        backbone = open_config(self.config, more).model.backbone.type
+        accepted = accepted_keys(resolve(backbone, 'model.backbone')) or ()
+        return [
+            f'train_cfg.max_iters={self.iters}',
+            'train_cfg.max_epochs=None',
+            f'train_dataloader.num_workers={self.workers}',
+            f'train_dataloader.batch_size={self.batch}',
+            'default_hooks.checkpoint.interval=4',
+            'default_hooks.checkpoint.by_epoch=False',
+            *(f'model.backbone.{key}={rate}' for key, rate in DROPOUT.items() if key in accepted),
+            f'param_scheduler.0.warmup={self.iters // 6}',
+            'param_scheduler.0.by_epoch=False',
+            *more,
+        ]
+
+
+def run_drill(drill: Drill, options: list[str]) -> list[dict[str, Any]]:
+    """Two uninterrupted runs and an interrupted one, each beside the first.
+
+    Raises:
+        UserError: a run fails, or a signal loses iterations.
+    """
+    rng = random.Random(drill.seed)
+    moments = sorted(rng.sample(range(1, drill.iters - 1), min(drill.kills, drill.iters - 2)))
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(drill.config, drill.options(options), drill.ranks)
+        for name in ('a', 'b'):
+            if job.finish(Path(folder) / name, resume=False):
+                print((Path(folder) / f'{name}.out').read_text()[-3000:], file=sys.stderr)
+                raise UserError(f'the uninterrupted run of {drill.config} failed')
+        first, second = outcome(Path(folder) / 'a'), outcome(Path(folder) / 'b')
+        number = signal.Signals[f'SIG{drill.signal}']
+        killed = interrupted_run(job, Path(folder) / 'killed', moments, number, drill.seed)
+    print(f'interrupted after iterations {killed.interruptions}; state {first.state[:16]}')
+    runs = {'uninterrupted': first, 'uninterrupted again': second, f'SIG{drill.signal}': killed}
+    return [
+        {
+            'run': name,
+            'interruptions': len(run.interruptions),
+            'iterations': len(run.losses),
+            'iterations that differ': first.differences(run),
+            'same final state': run.state == first.state,
+        }
+        for name, run in runs.items()
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -11,12 +12,15 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from eqssl.apps.open_config import load_library
 from eqssl.checkpoint.store import read_checkpoint
 from eqssl.config.errors import config_errors
-from eqssl.config.finetuning import LOADERS, complete_finetuning, takes_checkpoint
+from eqssl.config.finetuning import LOADERS, complete_finetuning, is_downstream, takes_checkpoint
+from eqssl.config.reader import read_config
 from eqssl.config.wrapper import launch_timeout
 from eqssl.downstream.data_check import check_data
 from eqssl.downstream.runner import FineTuneRunner, find_beginning
+from eqssl.engine.work_dir import check_work_dir
 from eqssl.registry import WEIGHT_INITIALIZERS
 from eqssl.utils import dist
+from eqssl.utils.errors import UserError
 
 
 def prepare(cfg: Config) -> None:
@@ -64,15 +68,21 @@ def measuring_runner(cfg: Config, launcher: str) -> FineTuneRunner:
     return FineTuneRunner.from_cfg(cfg)
 
 
-def evaluate_downstream(cfg: Config, args: Any) -> dict[str, float]:
+def run_test(args: Any) -> dict[str, float]:
     """Measure a fine-tuned checkpoint as ``tools/test.py`` is told: the library's own metrics on ``test_dataloader``.
 
     Returns:
         the metrics.
 
     Raises:
-        UserError: the checkpoint does not fit the model, tensor by tensor.
+        UserError: a pre-training config, or the checkpoint does not fit the model, tensor by tensor.
     """
+    cfg = read_config(args.config, args.cfg_options)
+    if not is_downstream(cfg):
+        raise UserError(f"'{args.config}' is a pre-training config; python tools/evaluate.py measures its features")
+    cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
+    cfg.launcher = args.launcher
+    check_work_dir(cfg.work_dir)
     with config_errors(args.config):
         runner = measuring_runner(cfg, args.launcher)
         dist.rank_0_decides(lambda: check_data(cfg, ('test_dataloader',)))

@@ -11,11 +11,9 @@ from eqssl.engine.hooks.signals import EXIT_REQUEUE
 from eqssl.engine.work_dir import clear
 from eqssl.utils.errors import UserError
 
-TRAIN = Path(__file__).resolve().parents[2] / 'tools' / 'train.py'
-
 
 def train_process(config: Path, work_dir: Path, options: list[str], resume: bool = False) -> Path:
-    """Run tools/train.py on a config.
+    """Run ``eqssl train`` on a config.
 
     Args:
         config: a config file.
@@ -31,7 +29,7 @@ def train_process(config: Path, work_dir: Path, options: list[str], resume: bool
     """
     if not resume:
         clear(work_dir)
-    command = [sys.executable, str(TRAIN), str(config), '--work-dir', str(work_dir)]
+    command = [sys.executable, '-m', 'eqssl', 'train', str(config), '--work-dir', str(work_dir)]
     command += ['--resume'] * resume + ['--cfg-options', *options] * bool(options)
     code = subprocess.run(command, check=False).returncode
     if code == EXIT_REQUEUE:

@@ -15,6 +15,7 @@ from eqssl.datasets import collate_views
 from eqssl.registry import DATASETS, MODELS, TRANSFORMS
 from eqssl.utils.counters import StepCounts, count_step
 from eqssl.utils.meta import to_meta, without_memory
+from eqssl.utils.tables import format_table
 
 
 class _Blank:
@@ -107,3 +108,33 @@ def sizes_of_views(cfg: Config) -> dict[str, tuple[int, int]]:
     """Size group -> (number of views, side)."""
     views = TRANSFORMS.build(cfg.train_dataloader.dataset.views)
     return {name: (len(specs), specs[0].size) for name, specs in views.groups.items()}
+
+
+def report_lines(cfg: Config, result: dict[str, Any]) -> list[str]:
+    """A report (see :func:`report`) as text."""
+    step, base = result['step'], result['base']
+    rows = [
+        {
+            'per step': 'GFLOP per image',
+            'this config': step['flops_per_image'] / 1e9,
+            'base': base['flops_per_image'] / 1e9,
+        },
+        {
+            'per step': 'MB kept for backward per image',
+            'this config': step['saved_bytes_per_image'] / 1e6,
+            'base': base['saved_bytes_per_image'] / 1e6,
+        },
+    ]
+    for key in ('backbone_calls', 'host_reads', 'collectives', 'aten_calls'):
+        rows.append({'per step': key.replace('_', ' '), 'this config': step[key], 'base': base[key]})
+    lines = [format_table(rows)]
+    lines.append(f'extra FLOPs over the base: {result["extra_flops_percent"]:.1f} %')
+    views = ', '.join(f'{n} x {size} px ({name})' for name, (n, size) in sizes_of_views(cfg).items())
+    lines.append(f'views: {views}; one decode per image')
+    lines.append('parameters: ' + ', '.join(f'{k} {v / 1e6:.1f} M' for k, v in result['parameters'].items() if v))
+    memory = result['memory_gib']
+    lines.append(
+        f'memory estimate per GPU at batch {result["batch_size"]}, {result["precision"]}: {memory["total"]:.1f} GiB '
+        f'(weights and optimizer {memory["state"]:.1f}, kept for backward {memory["activations"]:.1f})'
+    )
+    return lines

@@ -10,8 +10,32 @@ from eqssl.config.options import Options, expand_home, parse_options
 from eqssl.config.schema import DOWNSTREAM_KEYS, RUNNER_KEYS, refuse_repeated_keys
 from eqssl.install.environment import LIBRARIES
 from eqssl.utils.errors import UserError, did_you_mean
+from eqssl.utils.places import shipped
 
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+
+
+def find_config(name: str) -> Path:
+    """A config file by its path, or by the name of one that comes with eqssl ('ibot_recon_vits', 'demo/ibot_photos').
+
+    Raises:
+        UserError: there is none, or there are several.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    if Path(name).suffix not in ('', '.py'):
+        raise UserError(
+            f"config '{name}' is not a .py file" if Path(name).exists() else f"config '{name}' does not exist"
+        )
+    root, wanted = shipped('configs'), Path(name).with_suffix('.py').parts
+    known = [p.relative_to(root) for p in sorted(root.rglob('*.py')) if '_base_' not in p.parts]
+    found = [path for path in known if path.parts[-len(wanted) :] == wanted]
+    if len(found) == 1:
+        return root / found[0]
+    if found:
+        raise UserError(f"config '{name}' may be {' or '.join(str(p.with_suffix('')) for p in found)}; say which")
+    near = did_you_mean(Path(name).stem, {path.stem for path in known})
+    raise UserError(f"config '{name}' does not exist{near}; give a file, or the name of one in configs/")
 
 
 def read_config(path: str, options: Options | None = None) -> Config:
@@ -20,19 +44,18 @@ def read_config(path: str, options: Options | None = None) -> Config:
     Only ``.py`` files are read; a config is code, like any script.
 
     Args:
-        path: the file.
+        path: the file, or its name, see :func:`find_config`.
         options: ``key=value`` strings as typed, or a dict of values.
 
     Raises:
         UserError: no such file, an error inside it, or an option that does not fit.
     """
-    if not Path(path).is_file():
-        raise UserError(f"config '{path}' does not exist")
-    if Path(path).suffix != '.py':
+    file = find_config(path)
+    if file.suffix != '.py':
         raise UserError(f"config '{path}' is not a .py file")
     try:
-        cfg = Config.fromfile(path)
-        refuse_repeated_keys(Path(path))
+        cfg = Config.fromfile(str(file))
+        refuse_repeated_keys(file)
     except UserError:
         raise
     except ModuleNotFoundError as error:

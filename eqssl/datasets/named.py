@@ -7,11 +7,12 @@ from pathlib import Path
 from eqssl.datasets.fetch import CIFAR10, CIFAR100, fetch_cifar
 from eqssl.datasets.photos import photos_folder
 from eqssl.registry import NAMED_DATA
+from eqssl.utils.places import shipped
 
 
 def objects_file() -> Path:
     """The embedded renders."""
-    return Path(__file__).resolve().parents[2] / 'demo' / 'objects64.npz'
+    return shipped('demo', 'objects64.npz')
 
 
 NAMED_DATA['photos'] = photos_folder

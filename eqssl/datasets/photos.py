@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from eqssl.datasets.fetch import made_once
+from eqssl.utils.places import shipped
 
-SOURCE = Path(__file__).resolve().parents[2] / 'demo' / 'photos.npz'
+SOURCE = shipped('demo', 'photos.npz')
 WINDOWS = {'train': 130, 'test': 30}  # of each photograph
 SHARE = (0.4, 1.0)  # of the shorter side of a photograph
 SIDE = 32

@@ -10,8 +10,9 @@ from PIL import Image
 
 from eqssl.datasets.fetch import made_once
 from eqssl.registry import NAMED_DATA
+from eqssl.utils.places import shipped
 
-SOURCE = Path(__file__).resolve().parents[2] / 'demo' / 'nuclei.npz'
+SOURCE = shipped('demo', 'nuclei.npz')
 TILE = 128
 VERSION = 1
 

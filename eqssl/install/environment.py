@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata as metadata
+import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 # Upstream OpenMMLab packages own the same import folders as the maintained continuation and silently overwrite it.
 SHADOWING = {
@@ -158,3 +160,25 @@ def check_environment() -> list[Finding]:
             )
         )
     return sorted(findings, key=lambda f: ('ok', 'note', 'error').index(f.level))
+
+
+def report(quiet: bool = False, file: str | None = None) -> int:
+    """Print the findings.
+
+    Args:
+        quiet: errors only.
+        file: where to write them as JSON, too.
+
+    Returns:
+        1 where something is wrong.
+    """
+    findings = check_environment()
+    for finding in findings:
+        if finding.level == 'error' or not quiet:
+            print(f'{finding.level:5}  {finding.what}' + (f'\n       mend: {finding.mend}' if finding.mend else ''))
+    if file:
+        Path(file).write_text(json.dumps([asdict(f) for f in findings], indent=2) + '\n')
+    bad = any(f.level == 'error' for f in findings)
+    if not quiet or bad:
+        print('the environment has errors' if bad else 'the environment is fine')
+    return int(bad)

@@ -34,18 +34,15 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def run_parser(description: str, config: str = 'config file (.py)') -> argparse.ArgumentParser:
-    """A parser with the common flags.
+def add_run_arguments(parser: argparse.ArgumentParser, config: str = 'config file (.py), or its name') -> None:
+    """OpenMMLab's flags.
 
     Args:
-        description: of the tool.
+        parser: of a tool that runs a config.
         config: help of the first argument.
     """
-    parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', type=path_text, help=config)
     parser.add_argument('--work-dir', type=path_text, help='for logs and checkpoints; default work_dirs/<config name>')
     add_cfg_options(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='job launcher')
-    parser.add_argument('--debug', action='store_true', help='show tracebacks of user errors')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    return parser

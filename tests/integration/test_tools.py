@@ -102,7 +102,7 @@ def test_demo_pictures_and_report(tmp_path, registered):
 
 
 def test_the_whole_demo_in_small(tmp_path, monkeypatch, registered):
-    from eqssl.apps.demo import Demo, run
+    from eqssl.apps.demo import Demo, run_demo
     from eqssl.utils.json_lines import read_lines
 
     monkeypatch.chdir(tmp_path)
@@ -112,7 +112,7 @@ def test_the_whole_demo_in_small(tmp_path, monkeypatch, registered):
     options += [f'default_hooks.evaluation.limits.{k}={v}' for k, v in limits.items()]
     options += ['train_cfg.max_iters=4', 'param_scheduler.0.warmup=1', 'train_dataloader.batch_size=8']
     options += ['default_hooks.evaluation.interval=2', 'evaluation.tasks.equivariance.epochs=2']
-    report = run(Demo('simclr', 'photos', 0, tuple(options)), train_base=False, store=True)
+    report = run_demo(Demo('simclr', 'photos', 0, tuple(options)), train_base=False, store=True)
     folder = report.parent
     assert report.read_text().count('data:image/png') == 2 + 7 + 2
     assert (folder / 'curves.png').is_file() and (folder / 'reconstructions.png').is_file()

@@ -18,7 +18,7 @@ DEVICE=${DEVICE:-cuda} STEPS=${STEPS:-} OUT=${OUT:-work_dirs/gpu_results} WORK=$
 SECONDS_ALL=$((${MINUTES:-9} * 60))
 END=$(($(date +%s) + SECONDS_ALL))
 mkdir -p "$OUT"
-export PYTHONUNBUFFERED=1
+export PYTHONUNBUFFERED=1 PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 status=0
 
 left() { echo $((END - $(date +%s) - SECONDS_ALL * ${1:-0} / 100)); }
@@ -34,7 +34,7 @@ if [ -d "$PACK/wheels" ]; then
     SITE=$(mktemp -d)
     trap 'rm -rf "$SITE"' EXIT
     "$PYTHON" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$SITE" "$PACK"/wheels/*.whl || exit 1
-    export PYTHONPATH="$SITE${PYTHONPATH:+:$PYTHONPATH}"
+    export PYTHONPATH="$SITE:$PYTHONPATH"
 fi
 DATA=cifar10
 if [ -d "$PACK/cifar10" ]; then

@@ -9,13 +9,10 @@ soon as it is known.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 from correctness import ROOT, Trained, device_named, to_device

@@ -1,0 +1,5 @@
+"""``python -m eqssl COMMAND``."""
+
+from eqssl.cli import main
+
+main()

@@ -1,0 +1,67 @@
+"""Which commands there are. A module of :mod:`eqssl.cli` each, imported when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from eqssl.utils.errors import run_cli
+from eqssl.version import __version__
+
+COMMANDS = {
+    'demo': 'pre-train on embedded photographs, evaluate, write a report: minutes on a CPU',
+    'train': 'pre-train, or fine-tune with mmpretrain, mmseg or mmdet',
+    'evaluate': 'measure frozen features of a checkpoint',
+    'test': 'measure a fine-tuned model',
+    'compare': 'train several configs over seeds, in one table',
+    'export': 'a backbone for timm, torchvision, transformers, ONNX, OpenMMLab',
+    'profile': 'count what a training step costs',
+    'fetch': 'fetch a public image set into the cache',
+    'check-env': 'check the installation',
+    'seeds': 'mean and spread over runs of the demo',
+    'results': 'mean and spread over downstream runs',
+    'drill': 'kill a training at random moments, resume, compare bit for bit',
+}
+
+
+def parser_of(name: str, prog: str) -> argparse.ArgumentParser:
+    """The parser of a command; every command has ``--debug``."""
+    command = importlib.import_module(f'eqssl.cli.{name.replace("-", "_")}')
+    parser = argparse.ArgumentParser(
+        prog=prog, description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    command.add_arguments(parser)
+    parser.add_argument('--debug', action='store_true', help='show tracebacks of user errors')
+    parser.set_defaults(run=command.run)
+    return parser
+
+
+def run_tool(name: str, prog: str | None = None, arguments: list[str] | None = None) -> None:
+    """Run one command with the arguments of this process; what ``tools/*.py`` call.
+
+    Args:
+        name: key of :data:`COMMANDS`.
+        prog: how the user called it; by default the script's name.
+        arguments: by default those of this process.
+    """
+
+    def work() -> int | None:
+        args = parser_of(name, prog or sys.argv[0]).parse_args(arguments)
+        return args.run(args)
+
+    run_cli(work)
+
+
+def main() -> None:
+    """The console command."""
+    parser = argparse.ArgumentParser(prog='eqssl', description='Self-supervised pre-training that keeps what moves.')
+    parser.add_argument('--version', action='version', version=f'eqssl {__version__}')
+    width = max(map(len, COMMANDS)) + 2
+    parser.epilog = 'commands:\n' + '\n'.join(f'  {name:{width}}{what}' for name, what in COMMANDS.items())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        'command', choices=COMMANDS, metavar='COMMAND', help='one of the commands below; --help after it'
+    )
+    args = parser.parse_args(sys.argv[1:2] or ['--help'])
+    run_tool(args.command, f'eqssl {args.command}', sys.argv[2:])
