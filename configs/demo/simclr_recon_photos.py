@@ -12,7 +12,7 @@ model = dict(
             weight=20.0,
             num_images=2,
             path=dict(type='eqssl.SE2', degrees=45.0, pixels=4.0, reference=32, padding='reflect'),
-            decoder=dict(type='eqssl.TokenDecoder', grid=4, image_size=32, width=128, depth=1, heads=4),
+            decoder=dict(type='eqssl.TokenDecoder', grid=4, image_size=32, width=128, depth=1, heads=4, overlap=True),
         )
     ),
 )

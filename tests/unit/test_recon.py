@@ -131,6 +131,36 @@ def test_token_decoder_of_depth_0_paints_each_patch_from_its_own_token():
     assert moved[4:8, 4:8].all() and moved.sum() == 16
 
 
+def test_overlapping_patches_reach_half_a_patch_further_and_add_up():
+    decoder = TokenDecoder(6, grid=4, image_size=16, depth=0, overlap=True)
+    tokens = torch.randn(1, 16, 6)
+    images = []
+    for places in ([5], [6], [5, 6], [0]):
+        changed = tokens.clone()
+        changed[0, places] += torch.randn(1, 6, generator=torch.Generator().manual_seed(0))
+        images.append(decoder(changed) - decoder(tokens))
+    for image, rows, columns in ((images[0], (2, 10), (2, 10)), (images[3], (0, 6), (0, 6))):
+        moved = image.abs().sum((0, 1)) > 1e-6
+        assert moved[slice(*rows), slice(*columns)].all() and moved.sum() == (rows[1] - rows[0]) ** 2
+    torch.testing.assert_close(images[0] + images[1], images[2], atol=1e-5, rtol=0)
+    with pytest.raises(UserError, match='even side, not 3'):
+        TokenDecoder(6, grid=4, image_size=12, overlap=True)
+
+
+def test_a_decoder_without_norms_keeps_contrast():
+    """Features twice as large draw twice the contrast (GELU bends it a little); a group norm takes it away."""
+    torch.manual_seed(0)
+    plain, normed = (ReconDecoder(12, grid=4, image_size=16, groups=groups) for groups in (None, 8))
+    tokens = 10 * torch.randn(4, 16, 12)
+
+    def growth(decoder):
+        return float((decoder(2 * tokens).std() / decoder(tokens).std()).log2())
+
+    assert growth(plain) > 0.8 and abs(growth(normed)) < 0.1
+    with pytest.raises(UserError, match='multiples of groups=8'):
+        ReconDecoder(12, grid=4, image_size=16, channels=(12, 8, 8))
+
+
 def test_one_global_crop_is_refused():
     model = build_model()
     data = batch()

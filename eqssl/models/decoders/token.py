@@ -1,4 +1,4 @@
-"""A lighter decoder that stays in token space and ends with one linear map to pixels per patch."""
+"""A lighter decoder that stays in token space and ends with one linear map of each token to its pixels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from eqssl.utils.errors import UserError
 
 @MODELS.register_module()
 class TokenDecoder(nn.Module):
-    """Linear, pre-norm transformer blocks with learned positions, linear to ``patch * patch * 3`` pixels.
+    """Linear, pre-norm transformer blocks with learned positions, linear to the pixels of a token's patch.
 
     Args:
         in_channels: width of the concatenated equivariant features; None lets the task fill it in.
         grid: patches per side.
         image_size: side of the output.
         width, depth, heads: of the blocks; depth 0 is a purely linear decoder per patch.
+        overlap: draw patches of twice the side, which are added where they overlap (a transposed convolution): no
+            seams, and a smaller error where a feature map is coarse.
+
+    Raises:
+        UserError: a grid that does not divide the image, or an odd patch with overlap.
     """
 
     def __init__(
@@ -29,6 +34,7 @@ class TokenDecoder(nn.Module):
         width: int = 192,
         depth: int = 1,
         heads: int = 3,
+        overlap: bool = False,
     ) -> None:
         super().__init__()
         if image_size % grid:
@@ -42,13 +48,22 @@ class TokenDecoder(nn.Module):
             for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width)
-        self.pixels = nn.Linear(width, 3 * self.patch**2)
+        self.overlap = overlap
+        if overlap and self.patch % 2:
+            raise UserError(f'decoder: overlap=True needs patches of even side, not {self.patch}')
+        self.pixels: nn.Module
+        if overlap:
+            self.pixels = nn.ConvTranspose2d(width, 3, 2 * self.patch, self.patch, self.patch // 2)
+        else:
+            self.pixels = nn.Linear(width, 3 * self.patch**2)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``[B, grid * grid, in_channels]`` to ``[B, 3, S, S]`` (normalized pixels)."""
         x = self.linear(tokens) + self.position
         for block in self.blocks:
             x = block(x)
+        if self.overlap:
+            return self.pixels(self.norm(x).transpose(1, 2).unflatten(2, (self.grid, self.grid)))
         x = self.pixels(self.norm(x)).unflatten(2, (3, self.patch, self.patch))
         x = x.unflatten(1, (self.grid, self.grid)).permute(0, 3, 1, 4, 2, 5)
         return x.reshape(len(x), 3, self.grid * self.patch, self.grid * self.patch)
