@@ -48,7 +48,6 @@ class Views:
         num_views: size group -> ``V``.
         batch_size: ``B``.
         index: ``[B]`` int64, place of the image in the data set.
-        position: ``[B]`` int64, place of the sample in the whole run.
         key: ``[B]`` int64 hash of (seed, position): what every later random draw of this sample is computed from.
         label: ``[B]`` int64, -1 where the data has none.
         masks: masked patches of the global crops, or None.
@@ -63,7 +62,6 @@ class Views:
     num_views: dict[str, int]
     batch_size: int
     index: Tensor
-    position: Tensor
     key: Tensor
     label: Tensor
     masks: Masks | None = None

@@ -1,4 +1,4 @@
-# reproduces: Ours(iBOT, all, SE(2)), ViT-L/16, ImageNet-1k, the 150 epochs of the authors' poster (METHODS 1.3)
+# reproduces: Ours(iBOT, all, SE(2)), ViT-L/16, ImageNet-1k, the 150 epochs of the authors' poster
 # cost:       1683 GFLOP per image, +0.9 % over ibot_vitl.py; about 27 GiB per GPU at batch 32 in bf16 (estimate);
 #             the authors' run took 2900 s per epoch on 32 GPUs
 # command:    tools/dist_train.sh configs/eqssl/ibot_recon_vitl.py 32

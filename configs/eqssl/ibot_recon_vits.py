@@ -1,4 +1,4 @@
-# reproduces: Ours(iBOT, all, SE(2)), ViT-S/16, ImageNet-1k (arXiv 2503.18753 sections 4.1 and 4.5; METHODS 1.3, 6.1)
+# reproduces: Ours(iBOT, all, SE(2)), ViT-S/16, ImageNet-1k (arXiv 2503.18753 sections 4.1 and 4.5)
 # cost:       141.0 GFLOP per image, +9.9 % over ibot_vits.py; about 19 GiB per GPU at batch 128 in bf16 (estimate);
 #             the authors' run took 600 s per epoch on 8 GPUs
 # command:    tools/dist_train.sh configs/eqssl/ibot_recon_vits.py 8

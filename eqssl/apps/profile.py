@@ -100,7 +100,6 @@ def report(cfg: Config) -> dict[str, Any]:
         'batch_size': batch,
         'precision': precision,
         'memory_gib': memory_estimate(counts, model, batch, precision),
-        'decodes_per_image': 1,
     }
 
 
@@ -130,7 +129,7 @@ def report_lines(cfg: Config, result: dict[str, Any]) -> list[str]:
     lines = [format_table(rows)]
     lines.append(f'extra FLOPs over the base: {result["extra_flops_percent"]:.1f} %')
     views = ', '.join(f'{n} x {size} px ({name})' for name, (n, size) in sizes_of_views(cfg).items())
-    lines.append(f'views: {views}; one decode per image')
+    lines.append(f'views: {views}')
     lines.append('parameters: ' + ', '.join(f'{k} {v / 1e6:.1f} M' for k, v in result['parameters'].items() if v))
     memory = result['memory_gib']
     lines.append(

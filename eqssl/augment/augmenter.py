@@ -99,7 +99,6 @@ class ViewAugmenter(BaseDataPreprocessor):
             num_views={name: raw.shape[0] for name, raw in cut.items()},
             batch_size=len(data['index']),
             index=data['index'],
-            position=data['position'],
             key=data['key'],
             label=data['label'],
             masks=masks,

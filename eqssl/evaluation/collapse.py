@@ -5,20 +5,18 @@ from __future__ import annotations
 import torch
 
 from eqssl.evaluation.feature_store import FeatureStore
+from eqssl.evaluation.task import EvaluationTask
 from eqssl.models.monitors import rankme, spread
 from eqssl.registry import EVALUATORS
 
 
 @EVALUATORS.register_module()
-class Collapse:
+class Collapse(EvaluationTask):
     """RankMe and feature std of the test features.
 
     Args:
         part: which features, see :class:`FeatureStore`.
     """
-
-    name = 'collapse'
-    pixels = None  # says nothing of raw pixels
 
     def __init__(self, part: str = 'cls') -> None:
         self.part = part

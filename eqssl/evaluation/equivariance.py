@@ -18,6 +18,7 @@ from eqssl.evaluation.regression import (
     r2_mean,
     standardize,
 )
+from eqssl.evaluation.task import EvaluationTask
 from eqssl.registry import EVALUATORS
 from eqssl.utils.errors import UserError
 
@@ -30,8 +31,8 @@ DEFAULT_PATHS = {
 
 
 @EVALUATORS.register_module()
-class Equivariance:
-    """R2 per path, per part and per probe (arXiv 2503.18753 section 4.2; METHODS 5.3, 11.13).
+class Equivariance(EvaluationTask):
+    """R2 per path, per part and per probe (arXiv 2503.18753 section 4.2).
 
     Both definitions of R2 are reported: ``mean`` averages dimensions, ``global`` uses one mean over all of them.
 
@@ -46,7 +47,6 @@ class Equivariance:
         seed: of the draws of theta; theirs alone.
     """
 
-    name = 'equivariance'
     pixels = 'small_pixels'  # the part that stands for raw pixels
 
     def __init__(

@@ -7,6 +7,7 @@ from typing import Any
 
 from eqssl.evaluation.encoders import encoder_of, random_init
 from eqssl.evaluation.feature_store import FeatureStore
+from eqssl.evaluation.task import EvaluationTask, PlainTask
 from eqssl.registry import DATASETS, EVALUATORS
 from eqssl.utils.errors import UserError, did_you_mean
 
@@ -45,7 +46,8 @@ class Evaluation:
     ) -> None:
         self.sources = {'train': _open('train', train), 'test': _open('test', test)}
         self._share_classes()
-        self.tasks = {name: EVALUATORS.build(task) for name, task in tasks.items()}
+        built = {name: EVALUATORS.build(task) for name, task in tasks.items()}
+        self.tasks = {n: task if isinstance(task, EvaluationTask) else PlainTask(task) for n, task in built.items()}
         self.size, self.limits, self.branch, self.cells = size, limits, branch, cells
         self._store: FeatureStore | None = None
 
@@ -89,8 +91,7 @@ class Evaluation:
             UserError: names the task.
         """
         for task in self.tasks.values():
-            if hasattr(task, 'check'):
-                task.check(self.sources)
+            task.check(self.sources)
 
     def select(self, names: list[str] | None) -> None:
         """Keep some of the tasks."""

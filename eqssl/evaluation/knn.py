@@ -11,6 +11,7 @@ from torch import Tensor
 
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.regression import require_finite
+from eqssl.evaluation.task import EvaluationTask
 from eqssl.registry import EVALUATORS
 from eqssl.utils.errors import UserError
 
@@ -57,7 +58,7 @@ def knn_predict(
 
 
 @EVALUATORS.register_module()
-class KNN:
+class KNN(EvaluationTask):
     """kNN top-1 of test images against training images.
 
     Args:
@@ -66,15 +67,10 @@ class KNN:
         part: which features, see :class:`FeatureStore`.
     """
 
-    name = 'knn'
     pixels = 'pixels'  # the part that stands for raw pixels
 
     def __init__(self, k: int = 20, temperature: float = 0.07, part: str = 'cls') -> None:
         self.k, self.temperature, self.part = k, temperature, part
-
-    def on(self, part: str) -> KNN:
-        """The same task on another part."""
-        return KNN(self.k, self.temperature, part)
 
     def check(self, sources: dict[str, Any]) -> None:
         """Both splits have labels, as far as their first images tell."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.regression import fit_ridge, r2_mean, require_finite, standardize
+from eqssl.evaluation.task import EvaluationTask
 from eqssl.registry import EVALUATORS
 from eqssl.utils.errors import UserError
 
@@ -18,7 +18,7 @@ NO_LATENTS = "evaluation task latents needs data with latents (an array '<split>
 
 
 @EVALUATORS.register_module()
-class LatentRegression:
+class LatentRegression(EvaluationTask):
     """Ridge R2 (mean over dimensions) of groups of latents from the features of single images, as on 3DIEBench.
 
     Args:
@@ -26,17 +26,10 @@ class LatentRegression:
         part: which features, see :class:`FeatureStore`.
     """
 
-    name = 'latents'
     pixels = 'small_pixels'  # the part that stands for raw pixels
 
     def __init__(self, groups: dict[str, dict], part: str = 'all') -> None:
         self.groups, self.part = groups, part
-
-    def on(self, part: str) -> LatentRegression:
-        """The same task on another part."""
-        other = copy.copy(self)
-        other.part = part
-        return other
 
     def check(self, sources: dict[str, Any]) -> None:
         """Both splits have latents."""

@@ -242,8 +242,7 @@ class SSLPretrainer(BaseModel):
             tokens = {group: view_by_view(self.teacher.backbone, views.crops[group], views.num_views[group])}
         else:
             tokens = {group: self.teacher.backbone([views.crops[group]])[0]}
-        neck = self.teacher.neck if self.teacher.neck is not None else None
-        return self._select(tokens, views, neck, self.head.needs_all_teacher_patches)
+        return self._select(tokens, views, self.teacher.neck, self.head.needs_all_teacher_patches)
 
     def predict(self, inputs: Tensor, branch: str = 'student') -> dict[str, Tensor]:
         """Features of normalized images, see :meth:`forward`.

@@ -36,7 +36,7 @@ def make(**kw):
     pad = torch.zeros(3)
     masks = Masks(grid, torch.cat([index, pad.long()]), torch.cat([weight, pad]))
     empty = torch.zeros(B, dtype=torch.long)
-    views = Views({}, {'global': 2, 'local': 3}, B, empty, empty, empty, empty, masks=masks)
+    views = Views({}, {'global': 2, 'local': 3}, B, empty, empty, empty, masks=masks)
     student = HeadInput(
         {'global': tokens['student'][:, 0], 'local': tokens['local']},
         tokens['student'][:, 1:].flatten(0, 1)[masks.index],

@@ -110,7 +110,7 @@ def test_decoder_stages_double_as_late_as_possible():
 
 
 def test_paper_decoder_costs_what_the_design_says():
-    """One linear and four convolutions; K = 2 at 224 px: 0.94 GMAC forward (METHODS 11.4)."""
+    """One linear and four convolutions; K = 2 at 224 px: 0.94 GMAC forward."""
     from eqssl.utils.counters import flop_counter
 
     with torch.device('meta'):

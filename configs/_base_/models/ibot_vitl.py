@@ -1,4 +1,4 @@
-# iBOT with ViT-L/16. The official arguments are not public; these are the ViT-B ones (METHODS 11.22).
+# iBOT with ViT-L/16. The official arguments are not public; these are the ViT-B ones.
 model = dict(
     type='eqssl.SSLPretrainer',
     backbone=dict(type='eqssl.VisionTransformer', arch='large', img_size=224, patch_size=16, drop_path_rate=0.1),

@@ -24,7 +24,7 @@ def stage_sizes(grid: int, image_size: int, stages: int = 4) -> list[int]:
 @MODELS.register_module()
 class ReconDecoder(nn.Module):
     """Patch features to an image: Linear, then four times (bilinear upsampling, 3x3 convolution), GroupNorm and GELU
-    between. Widths are not told by the paper (METHODS 11.4).
+    between. Widths are not told by the paper.
 
     Args:
         in_channels: width of the concatenated equivariant features; None lets the task fill it in.

@@ -8,7 +8,6 @@ import torch.nn as nn
 from torch import Tensor
 
 from eqssl.registry import MODELS
-from eqssl.structures import Tokens
 from eqssl.utils.errors import UserError
 
 
@@ -16,7 +15,7 @@ from eqssl.utils.errors import UserError
 class SplitNeck(nn.Module):
     """z = [z_inv (out_channels - equi_dims), z_equi (equi_dims)] (arXiv 2503.18753, section 3).
 
-    Where z is split is not told by the paper (METHODS 11.1); ``split_at`` chooses:
+    Where z is split is not told by the paper (arXiv 2503.18753); ``split_at`` chooses:
 
     - ``'linear'`` (default): a linear layer on the backbone's tokens. With ``invariant='linear'`` it makes all
       ``out_channels`` columns and the base head sees the first ones (SimCLR- and VICReg-like bases). With
@@ -86,15 +85,10 @@ class SplitNeck(nn.Module):
         """Width that the base head sees, None where it is the backbone's own."""
         return None if self.head_makes_invariant else self.inv_dims
 
-    def invariant(self, tokens: Tokens | Tensor) -> Tokens | Tensor:
-        """Tokens (or one tensor ``[..., D]``) as the base head sees them."""
+    def invariant(self, x: Tensor) -> Tensor:
+        """Features ``[..., D]`` as the base head sees them."""
         if self.head_makes_invariant:
-            return tokens
-        if isinstance(tokens, Tokens):
-            return Tokens(cls=self._first(tokens.cls), patch=self._first(tokens.patch))
-        return self._first(tokens)
-
-    def _first(self, x: Tensor) -> Tensor:
+            return x
         if self.kind == 'backbone':
             return x[..., : self.inv_dims]
         assert self.projection is not None
