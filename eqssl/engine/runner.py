@@ -138,7 +138,14 @@ class Runner(MMRunner):
         return path
 
     def _stateful_hooks(self) -> dict[str, Any]:
-        return {type(h).__name__: h for h in self.hooks if hasattr(h, 'state_dict')}
+        """Hooks with a state by the name of their class; a second one of a class has ``.2`` behind it."""
+        named: dict[str, Any] = {}
+        for hook in self.hooks:
+            if hasattr(hook, 'state_dict'):
+                kind = type(hook).__name__
+                number = sum(type(other) is type(hook) for other in named.values()) + 1
+                named[kind if number == 1 else f'{kind}.{number}'] = hook
+        return named
 
     def schedules(self) -> list[Any]:
         """The schedules, built."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch.nn as nn
 from mmengine.logging import print_log
 
+from eqssl.models.backbones.contract import describe
 from eqssl.models.backbones.conv import take_size_groups
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError
@@ -50,7 +51,7 @@ def build_head(config: dict | nn.Module, backbone: Any, neck: Any) -> Any:
         head = MODELS.build({'in_channels': seen or backbone.embed_dims, **config})
     if not 0 <= head.momentum <= 1:
         raise UserError(f'model.head.momentum={head.momentum} is not in [0, 1]')
-    has_patches = hasattr(backbone, 'mask_token')
+    has_patches = describe(backbone).mask_token is not None
     if head.needs_masks and not has_patches:
         raise UserError(
             f'model.head {type(head).__name__} needs masked patch tokens, but model.backbone '

@@ -11,11 +11,13 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from eqssl.models.assembly import active_tasks, build, build_backbone, build_head, build_tasks, check_widths
-from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
-from eqssl.models.heads.base import BaseHead, HeadInput
-from eqssl.models.layers import StatisticsGuard, has_batch_norm
+from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo
+from eqssl.models.backbones.contract import describe
+from eqssl.models.heads.base import BaseHead
+from eqssl.models.layers import StatisticsGuard, commit_step, has_batch_norm
 from eqssl.models.monitors import rankme, spread
 from eqssl.models.passes import by_size, view_by_view
+from eqssl.models.step import Selected, Step
 from eqssl.models.teacher import EMATeacher
 from eqssl.registry import MODELS
 from eqssl.structures import Tokens, Views
@@ -78,8 +80,9 @@ class SSLPretrainer(BaseModel):
         for name, task in tasks.items():
             with own_stream(name):
                 self._add_task(name, task)
-        if not self.head.needs_masks and hasattr(self.backbone, 'mask_token'):
-            self.backbone.mask_token.requires_grad_(False)
+        mask_token = describe(self.backbone).mask_token
+        if not self.head.needs_masks and mask_token is not None:
+            mask_token.requires_grad_(False)
         ordered = sorted((task for _, task in self._tasks()), key=lambda task: task.changes_views)
         transforms = [task.transform_views for task in ordered]
         self.data_preprocessor.view_transforms = [*transforms, self.head.transform_views]
@@ -95,14 +98,11 @@ class SSLPretrainer(BaseModel):
                 'out_channels=..., equi_dims=...)'
             )
         info = ModelInfo(
-            embed_dims=self.backbone.embed_dims,
             equi_dims=None if self.neck is None else self.neck.equi_dims,
             embedding_dims=self.head.embedding_dims,
-            grid=getattr(self.backbone, 'patch_resolution', (None,))[0],
-            image_size=getattr(self.backbone, 'img_size', (None,))[0],
-            patch_size=getattr(self.backbone, 'patch_size', 1),
             normalize=self.data_preprocessor.normalize,
             backbone=self.backbone,
+            **vars(describe(self.backbone)),
         )
         task.setup(name, info)
         self.auxiliary[name] = task
@@ -142,7 +142,7 @@ class SSLPretrainer(BaseModel):
 
     def encode(self, views: Views) -> Step:
         """The student's side of a step."""
-        return self._step(views, self._tokens(views), None)
+        return self._step(views, self._tokens(views), Selected({}), None)
 
     def _tokens(self, views: Views) -> dict[str, Tokens]:
         """Student tokens of all size groups.
@@ -159,8 +159,8 @@ class SSLPretrainer(BaseModel):
             masks[self.head.teacher_group] = views.masks.grid
         return by_size(self.backbone, views.crops, masks, blocks)
 
-    def _step(self, views: Views, tokens: dict[str, Tokens], taught: HeadInput | None) -> Step:
-        """What auxiliary tasks see; each part is computed when a task asks for it."""
+    def _step(self, views: Views, tokens: dict[str, Tokens], student: Selected, taught: Selected | None) -> Step:
+        """What head and tasks see; the parts that are functions are computed when a task asks for them."""
         cache: dict[str, Tensor] = {}
         group, head = self.head.teacher_group, self.head
 
@@ -190,7 +190,8 @@ class SSLPretrainer(BaseModel):
                     lambda x: head.embed(projector, x), taught.cls[group], views.num_views[group]
                 ).flatten(0, 1)
 
-        return Step(views, tokens, equivariant, embed, encode, target)
+        projector = self.teacher.projector if self.teacher is not None else None
+        return Step(views, student, taught, projector, self.progress, tokens, equivariant, embed, encode, target)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """All losses and monitored values of one batch; nothing is read back to the host."""
@@ -204,12 +205,11 @@ class SSLPretrainer(BaseModel):
         tokens = self._tokens(views)
         student = self._select({n: t for n, t in tokens.items() if n not in views.extra}, views, self.neck)
         taught = self._teach(views) if self.teacher is not None else None
-        projector = self.teacher.projector if self.teacher is not None else None
-        out, monitors = self.head.loss(student, taught, projector, views, self.progress)
+        step = self._step(views, tokens, student, taught)
+        out, monitors = self.head.loss(step)
         features = student.cls[self.head.teacher_group].detach()
         monitors['feature_std'] = spread(features)
         self._last_features = features[: views.batch_size]
-        step = self._step(views, tokens, taught)
         for name, task in self._tasks():
             value, extra = task.loss(step)
             out[f'loss_{name}'] = self.weights[name] * value
@@ -217,13 +217,13 @@ class SSLPretrainer(BaseModel):
         out.update({key: value.detach() for key, value in monitors.items()})
         return out
 
-    def _select(self, tokens: dict[str, Tokens], views: Views, neck: Any, all_patches: bool = False) -> HeadInput:
+    def _select(self, tokens: dict[str, Tokens], views: Views, neck: Any, all_patches: bool = False) -> Selected:
         """The tokens that the head reads, through the neck's invariant part."""
 
         def invariant(x: Tensor) -> Tensor:
             return x if neck is None else neck.invariant(x)
 
-        chosen = HeadInput({name: invariant(t.cls) for name, t in tokens.items()})
+        chosen = Selected({name: invariant(t.cls) for name, t in tokens.items()})
         if self.head.needs_masks:
             patch = tokens[self.head.teacher_group].patch
             if all_patches:
@@ -234,7 +234,7 @@ class SSLPretrainer(BaseModel):
         return chosen
 
     @torch.no_grad()
-    def _teach(self, views: Views) -> HeadInput:
+    def _teach(self, views: Views) -> Selected:
         """Teacher tokens of the unmasked crops of its group."""
         assert self.teacher is not None
         group = self.head.teacher_group
@@ -289,5 +289,5 @@ class SSLPretrainer(BaseModel):
         if self.teacher is not None:
             momentum = cosine(self.head.momentum, 1.0, self.progress.fraction)
             self.teacher.update(self, momentum, finite)
-        self.head.after_step(finite)
-        self._statistics.after_step(finite)
+        commit_step(self, finite)
+        self._statistics.commit(None, finite)

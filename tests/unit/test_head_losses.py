@@ -11,8 +11,9 @@ import torch.nn.functional as F
 
 from eqssl.augment.rotations import rotate90
 from eqssl.models import heads
-from eqssl.models.heads import HeadInput
+from eqssl.models.layers import commit_step
 from eqssl.models.layers.mlp import mlp
+from eqssl.models.step import Selected, Step
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.progress import Progress
@@ -33,8 +34,8 @@ def inputs(local=0):
 
 
 def run(head, cls, views, progress=None, teacher=None):
-    taught = None if teacher is None else HeadInput({'global': cls['global'] + 0.1})
-    return head.loss(HeadInput(cls), taught, teacher, views, progress or Progress())
+    taught = None if teacher is None else Selected({'global': cls['global'] + 0.1})
+    return head.loss(Step(views, Selected(cls), taught, teacher, progress or Progress()))
 
 
 def layers(module, x):
@@ -170,9 +171,9 @@ def test_swav_prototypes_have_unit_length_and_are_frozen_at_first():
     head = heads.SwAVHead(**MLP, prototypes=3, freeze_prototypes_iters=2)
     with torch.no_grad():
         head.prototypes.weight.mul_(3)
-    head.after_step(torch.tensor(False))
+    commit_step(head, torch.tensor(False))
     assert head.prototypes.weight.norm(dim=1)[0] > 2.9, 'a skipped step changes nothing'
-    head.after_step(torch.tensor(True))
+    commit_step(head, torch.tensor(True))
     torch.testing.assert_close(head.prototypes.weight.norm(dim=1), torch.ones(3))
     frozen = [len(head.frozen_parameters(Progress(i, 10, 1))) for i in range(4)]
     assert frozen == [1, 1, 0, 0]
@@ -187,7 +188,7 @@ def test_swav_queue_joins_the_assignment_when_full():
     for epoch in range(3):
         value = run(head, cls, views, Progress(epoch, 3, 1))[0]['loss_swav'].item()
         losses.append((value, run(plain, cls, views)[0]['loss_swav'].item()))
-        head.after_step(None)
+        commit_step(head, None)
     assert losses[0][0] == losses[0][1] and losses[1][0] == pytest.approx(losses[1][1]), 'not started, not full'
     scores = unit(layers(head.projector, cls['global'])) @ head.prototypes.weight.T
     total = 0.0
@@ -217,8 +218,8 @@ def test_dinov2_adds_koleo_of_every_global_crop():
     grid = torch.zeros(2 * B, 4, dtype=torch.bool)
     grid[0, 1] = True
     views.masks = Masks(grid, torch.tensor([1]), torch.ones(1))
-    student = HeadInput(cls, torch.randn(1, D))
-    losses, _ = head.loss(student, HeadInput(cls, torch.randn(1, D)), copy.deepcopy(head.projector), views, Progress())
+    student, taught = (Selected(cls, torch.randn(1, D)) for _ in range(2))
+    losses, _ = head.loss(Step(views, student, taught, copy.deepcopy(head.projector)))
     total = 0.0
     for part in cls['global'].double().chunk(2):
         distances = torch.cdist(unit(part), unit(part)).fill_diagonal_(math.inf)

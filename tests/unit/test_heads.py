@@ -6,10 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from eqssl.models.heads import HeadInput, IBOTHead
-from eqssl.models.heads.center import Center, update_centers
+from eqssl.models.heads import IBOTHead
+from eqssl.models.heads.center import Center
 from eqssl.models.heads.projector import Projector
+from eqssl.models.layers import commit_step
 from eqssl.models.monitors import spread
+from eqssl.models.step import Selected, Step
 from eqssl.structures import Masks, Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.progress import Progress
@@ -37,12 +39,12 @@ def make(**kw):
     masks = Masks(grid, torch.cat([index, pad.long()]), torch.cat([weight, pad]))
     empty = torch.zeros(B, dtype=torch.long)
     views = Views({}, {'global': 2, 'local': 3}, B, empty, empty, empty, masks=masks)
-    student = HeadInput(
+    student = Selected(
         {'global': tokens['student'][:, 0], 'local': tokens['local']},
         tokens['student'][:, 1:].flatten(0, 1)[masks.index],
     )
     patch = tokens['teacher'][:, 1:]
-    taught = HeadInput({'global': tokens['teacher'][:, 0]}, patch.flatten(0, 1)[masks.index], patch)
+    taught = Selected({'global': tokens['teacher'][:, 0]}, patch.flatten(0, 1)[masks.index], patch)
     return head, teacher, student, taught, views, tokens
 
 
@@ -84,11 +86,11 @@ def reference(head, teacher, tokens, grid, temp):
 @pytest.mark.parametrize('patch_center', ['masked', 'all'])
 def test_losses_and_centers_equal_the_official_layout_in_float64(shared, patch_center):
     head, teacher, student, taught, views, tokens = make(shared=shared, patch_center=patch_center)
-    losses, _ = head.loss(student, taught, teacher, views, Progress())
+    losses, _ = head.loss(Step(views, student, taught, teacher))
     cls, patch, t_cls, t_patch = reference(head, teacher, tokens, views.masks.grid, 0.04)
     assert losses['loss_cls'].item() == pytest.approx(cls.item(), rel=1e-5)
     assert losses['loss_patch'].item() == pytest.approx(patch.item(), rel=1e-5)
-    head.after_step(None)
+    commit_step(head, None)
     torch.testing.assert_close(head.cls_center.center.double(), 0.1 * t_cls.mean(0), rtol=1e-4, atol=1e-6)
     wanted = t_patch[views.masks.grid].mean(0) if patch_center == 'masked' else t_patch.mean((0, 1))
     center = head.patch_center.center
@@ -102,11 +104,11 @@ def test_center_waits_for_the_optimizer_step_and_two_halves_equal_one_whole():
     whole, halves = Center(3), Center(3)
     x = torch.randn(8, 3)
     whole.add(x)
-    update_centers([whole], None)
+    commit_step(whole, None)
     halves.add(x[:4])
     assert torch.equal(halves.center, torch.zeros(3))
     halves.add(x[4:])
-    update_centers([halves], None)
+    commit_step(halves, None)
     torch.testing.assert_close(whole.center, halves.center)
     torch.testing.assert_close(whole.center, 0.1 * x.mean(0))
 
@@ -114,10 +116,10 @@ def test_center_waits_for_the_optimizer_step_and_two_halves_equal_one_whole():
 def test_center_ignores_a_non_finite_step_and_padding():
     center = Center(2)
     center.add(torch.full((4, 2), float('nan')))
-    update_centers([center], torch.tensor(False))
+    commit_step(center, torch.tensor(False))
     assert torch.equal(center.center, torch.zeros(2)) and torch.equal(center.pending, torch.zeros(3))
     center.add(torch.tensor([[1.0, 2], [50, 50]]), torch.tensor([1.0, 0]))
-    update_centers([center], torch.tensor(True))
+    commit_step(center, torch.tensor(True))
     torch.testing.assert_close(center.center, torch.tensor([0.1, 0.2]))
 
 
@@ -129,7 +131,7 @@ def test_teacher_temperature_warms_up_by_epochs():
 
 def test_no_gradient_reaches_the_teacher_and_every_student_parameter_gets_one():
     head, teacher, student, taught, views, _ = make()
-    losses, _ = head.loss(student, taught, teacher, views, Progress())
+    losses, _ = head.loss(Step(views, student, taught, teacher))
     sum(losses.values()).backward()
     assert all(p.grad is None for p in teacher.parameters())
     assert all(p.grad is not None for p in head.projector.parameters() if p.requires_grad)

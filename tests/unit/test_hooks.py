@@ -173,3 +173,13 @@ def test_summary_of_seeds_by_hand():
     assert summarize(runs, {'K': 'k'})[0] == {'': 'base', 'K': '0.200 +- 0.141'}
     assert paired_gain(runs, 'ours', 'base', 'k') == pytest.approx([0.3, 0.2])
     assert mean_and_spread([0.5]) == '0.500'
+
+
+def test_two_hooks_of_one_class_keep_their_own_states():
+    from types import SimpleNamespace
+
+    from eqssl.engine import GradientSNRHook, Runner, UnreadableImagesHook
+
+    first, other, second = GradientSNRHook(), UnreadableImagesHook(), GradientSNRHook()
+    named = Runner._stateful_hooks(SimpleNamespace(hooks=[first, other, second]))
+    assert named == {'GradientSNRHook': first, 'UnreadableImagesHook': other, 'GradientSNRHook.2': second}

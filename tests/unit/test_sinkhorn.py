@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from eqssl.models.heads.queue import FeatureQueue
+from eqssl.models.layers import commit_step
 from eqssl.models.losses import sinkhorn
 
 
@@ -82,7 +83,7 @@ def test_queue_is_first_in_first_out_used_when_full_and_still_under_skipped_step
 
     def add(*values, finite=True):
         queue.push(torch.tensor(values).reshape(1, -1, 1))
-        queue.commit(None if finite is None else torch.tensor(finite))
+        commit_step(queue, None if finite is None else torch.tensor(finite))
 
     add(1.0, 2.0)
     assert queue.own_part()[1].tolist() == [0, 0, 0, 0], 'half full: not used'
@@ -93,5 +94,5 @@ def test_queue_is_first_in_first_out_used_when_full_and_still_under_skipped_step
     queue.push(torch.tensor([[[5.0]]]))
     assert queue.rows.flatten().tolist() == [3, 4, 1, 2], 'waits for the end of the step'
     queue.push(torch.tensor([[[6.0]]]))
-    queue.commit(None)
+    commit_step(queue, None)
     assert queue.rows.flatten().tolist() == [5, 6, 3, 4]

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqssl.augment.strong import draws, strong_views
-from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
+from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo
 from eqssl.models.layers import has_batch_norm
+from eqssl.models.step import Step
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError

@@ -9,53 +9,26 @@ from typing import Any
 import torch.nn as nn
 from torch import Tensor
 
+from eqssl.models.backbones.contract import BackboneInfo
+from eqssl.models.step import Step
 from eqssl.registry import MODELS
-from eqssl.structures import Tokens, Views
+from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 
 
-@dataclass
-class Step:
-    """What a task sees of a step: the views, the student's tokens and their equivariant part.
+@dataclass(frozen=True)
+class ModelInfo(BackboneInfo):
+    """What a task may want to know when it is built, beside what the backbone tells.
 
     Attributes:
-        views: all views.
-        tokens: size group -> the student's tokens (of masked images, where the base method masks).
-        equivariant: size group -> equivariant features ``[V * B, N, d_equi]``, computed when first asked for.
-        embed: size group -> the base method's embeddings (of its invariant features) ``[V * B, E]``.
-        encode: more normalized images ``[n, 3, S, S]`` -> the student's embeddings ``[n, E]``, in their own pass.
-        target: the embeddings ``[V * B, E]`` of the head's group without gradient: the teacher's, or the student's own.
-    """
-
-    views: Views
-    tokens: dict[str, Tokens]
-    equivariant: Callable[[str], Tensor]
-    embed: Callable[[str], Tensor]
-    encode: Callable[[Tensor], Tensor]
-    target: Callable[[], Tensor]
-
-
-@dataclass
-class ModelInfo:
-    """What a task may want to know when it is built.
-
-    Attributes:
-        embed_dims: width of the backbone.
         equi_dims: width of the equivariant part, None without a neck.
         embedding_dims: width of the base method's embedding.
-        grid: patches per side of a global crop, None where the backbone does not know its image size.
-        image_size: side of a global crop, None likewise.
-        patch_size: side of a patch, 1 for convolutional backbones.
         normalize: images in [0, 1] to normalized ones.
         backbone: the student's.
     """
 
-    embed_dims: int
     equi_dims: int | None
     embedding_dims: int
-    grid: int | None
-    image_size: int | None
-    patch_size: int
     normalize: Callable[[Tensor], Tensor]
     backbone: Any
 

@@ -7,7 +7,8 @@ import torch.nn as nn
 from torch import Tensor
 
 from eqssl.augment.paths import Path, build_path
-from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step, build_decoder
+from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, build_decoder
+from eqssl.models.step import Step
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError

@@ -12,7 +12,8 @@ from torch import Tensor
 from eqssl.augment.permutations import hamming_permutations
 from eqssl.augment.photometric import to_gray
 from eqssl.augment.resize import resized
-from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
+from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo
+from eqssl.models.step import Step
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError

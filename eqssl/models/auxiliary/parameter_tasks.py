@@ -7,10 +7,11 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
+from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo
 from eqssl.models.auxiliary.conditions import FIELDS, view_differences
 from eqssl.models.layers.mlp import mlp
 from eqssl.models.losses import nt_xent
+from eqssl.models.step import Step
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island, precise

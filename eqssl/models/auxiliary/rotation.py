@@ -7,9 +7,10 @@ from torch import Tensor
 
 from eqssl.augment.resize import resized
 from eqssl.augment.rotations import rotate_by_label
-from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
+from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo
 from eqssl.models.auxiliary.branch import partial_copy
 from eqssl.models.label_noise import wrong_labels
+from eqssl.models.step import Step
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError

@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqssl.augment.paths import Path, Rotation, build_path
-from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, Step
+from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo
 from eqssl.models.auxiliary.conditions import FIELDS, degrees_to_quaternion, view_differences
 from eqssl.models.layers.mlp import mlp
 from eqssl.models.losses import vicreg_terms
+from eqssl.models.step import Step
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError

@@ -1,6 +1,6 @@
 """Heads: a base SSL method each."""
 
-from eqssl.models.heads.base import BaseHead, Batch, HeadInput, TwoViewHead
+from eqssl.models.heads.base import BaseHead, Batch, TwoViewHead
 from eqssl.models.heads.byol import BYOLHead, SimSiamHead
 from eqssl.models.heads.contrastive import MoCoV3Head, SimCLRHead, SupConHead
 from eqssl.models.heads.dino import DINOHead
@@ -18,7 +18,6 @@ __all__ = [
     'Batch',
     'DINOHead',
     'DINOv2Head',
-    'HeadInput',
     'IBOTHead',
     'MoCoV3Head',
     'RotNetHead',

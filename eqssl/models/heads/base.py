@@ -10,26 +10,12 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from eqssl.models.step import Step
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.progress import Progress
 
 Values = dict[str, Tensor]
-
-
-@dataclass
-class HeadInput:
-    """Selected tokens of one network, nothing that would be thrown away.
-
-    Attributes:
-        cls: size group -> ``[V * B, D]``, view-major.
-        masked: ``[M, D]`` tokens at ``views.masks.index`` (padded), for heads with ``needs_masks``.
-        patch: ``[V * B, N, D]`` all tokens of the masked group, for heads with ``needs_all_teacher_patches``.
-    """
-
-    cls: dict[str, Tensor]
-    masked: Tensor | None = None
-    patch: Tensor | None = None
 
 
 @dataclass
@@ -96,14 +82,7 @@ class BaseHead(nn.Module):
     projector: Any
     prototype_dims: int | None = None
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
+    def loss(self, step: Step) -> tuple[Values, Values]:
         """Losses (summed by the trainer) and monitored values (no key with 'loss'), all device scalars.
 
         ``agreement`` among the values says how well the two networks or views agree.
@@ -125,9 +104,6 @@ class BaseHead(nn.Module):
     def frozen_parameters(self, progress: Progress) -> list[nn.Parameter]:
         """Parameters that take no gradient at this point of the run."""
         return []
-
-    def after_step(self, finite: Tensor | None) -> None:
-        """Called after every real optimizer step; ``finite`` is a device bool, False if the step was skipped."""
 
     def reserve_columns(self, count: int) -> None:
         """Leave the last ``count`` outputs to the equivariant part (neck ``split_at='head_logits'``)."""
@@ -183,18 +159,10 @@ class TwoViewHead(BaseHead):
         """
         raise NotImplementedError
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
+    def loss(self, step: Step) -> tuple[Values, Values]:
         """See :class:`BaseHead`."""
         group, targets = self.teacher_group, None
-        if teacher is not None:
-            assert teacher_projector is not None
+        if step.teacher is not None:
             with torch.no_grad():
-                targets = self.by_view(teacher_projector, teacher.cls[group], 2)
-        return self.compare(self.by_view(self.projector, student.cls[group], 2), targets, views)
+                targets = self.by_view(step.teacher_projector, step.teacher.cls[group], 2)
+        return self.compare(self.by_view(self.projector, step.student.cls[group], 2), targets, step.views)

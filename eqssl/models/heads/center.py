@@ -6,16 +6,15 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from eqssl.utils import dist
+from eqssl.models.layers import StepState
 from eqssl.utils.precision import float32_island, precise
 
 
-class Center(nn.Module):
+class Center(StepState, nn.Module):
     """center = m center + (1 - m) mean of the teacher's outputs since the last optimizer step.
 
-    Outputs are summed when seen; the sum over ranks and the update come once, after a real optimizer step, so that
-    accumulating two half batches gives what one whole batch gives, and a skipped step changes nothing. The loss uses
-    the center from before, as the official code.
+    Outputs are summed when seen; accumulating two half batches gives what one whole batch gives. The loss uses the
+    center from before, as the official code.
 
     Args:
         dim: width of the outputs.
@@ -43,14 +42,13 @@ class Center(nn.Module):
                 self.pending[:-1] += torch.einsum('n,nd->d', count.to(outputs.dtype), outputs)
                 self.pending[-1] += count.sum()
 
+    def pending_sum(self) -> Tensor:
+        """The outputs' sum and their number."""
+        return self.pending
 
-@torch.no_grad()
-def update_centers(centers: list[Center], finite: Tensor | None) -> None:
-    """Apply the pending sums of several centers with one all-reduce; a non-finite step leaves them as they are."""
-    merged = dist.all_reduce_sum(torch.cat([c.pending for c in centers]))
-    for center, pending in zip(centers, merged.split([len(c.pending) for c in centers]), strict=True):
-        total, count = pending[:-1], pending[-1]
-        new = center.momentum * center.center + (1 - center.momentum) * total / count.clamp(min=1)
-        use = count > 0 if finite is None else (count > 0) & finite
-        center.center.copy_(torch.where(use, new, center.center))
-        center.pending.zero_()
+    def advance(self, total: Tensor | None) -> list[tuple[Tensor, Tensor]]:
+        """Towards the mean of the outputs; not without any."""
+        assert total is not None
+        outputs, count = total[:-1], total[-1]
+        new = self.momentum * self.center + (1 - self.momentum) * outputs / count.clamp(min=1)
+        return [(self.center, torch.where(count > 0, new, self.center))]

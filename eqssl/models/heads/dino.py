@@ -8,13 +8,13 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from eqssl.models.heads.base import BaseHead, HeadInput, Values
-from eqssl.models.heads.center import Center, update_centers
+from eqssl.models.heads.base import BaseHead, Values
+from eqssl.models.heads.center import Center
 from eqssl.models.heads.projector import Projector
 from eqssl.models.losses import cls_cross_entropy, sinkhorn, teacher_probabilities
 from eqssl.models.monitors import prototype_monitors
+from eqssl.models.step import Selected, Step
 from eqssl.registry import MODELS
-from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island
 from eqssl.utils.progress import Progress, linear_warmup
@@ -112,12 +112,6 @@ class DINOHead(BaseHead):
         start, end = self.temps[kind]
         return linear_warmup(start, end, progress.epoch, self.temp_epochs)
 
-    def after_step(self, finite: Tensor | None) -> None:
-        """Move the centers, with one all-reduce."""
-        centers = [m for m in self.children() if isinstance(m, Center)]
-        if centers:
-            update_centers(centers, finite)
-
     # -- the loss ------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -130,7 +124,7 @@ class DINOHead(BaseHead):
         self.cls_center.add(logits)
         return targets
 
-    def _student_cls(self, student: HeadInput) -> Tensor:
+    def _student_cls(self, student: Selected) -> Tensor:
         """Class tokens of all groups, the teacher's group first, ``[V * B, D]``."""
         first = self.teacher_group
         return torch.cat([student.cls[first], *(x for name, x in student.cls.items() if name != first)])
@@ -140,20 +134,13 @@ class DINOHead(BaseHead):
         s, q = logits.unflatten(0, (-1, batch)), targets.unflatten(0, (-1, batch))
         return cls_cross_entropy(s, q, self.student_temp), prototype_monitors(s, q)
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
+    def loss(self, step: Step) -> tuple[Values, Values]:
         """See :class:`BaseHead`; DINO eq. 3."""
-        assert teacher is not None and isinstance(teacher_projector, nn.ModuleDict)
+        assert step.teacher is not None
         with torch.no_grad():
-            taught = teacher_projector['cls'](teacher.cls[self.teacher_group], self.columns['cls'])
-        targets = self._teach_cls(taught, progress)
-        logits = self.projector['cls'](self._student_cls(student), self.columns['cls'])
+            taught = step.teacher_projector['cls'](step.teacher.cls[self.teacher_group], self.columns['cls'])
+        targets = self._teach_cls(taught, step.progress)
+        logits = self.projector['cls'](self._student_cls(step.student), self.columns['cls'])
         with float32_island(logits.device):
-            value, monitors = self._cls_loss(logits, targets, views.batch_size)
+            value, monitors = self._cls_loss(logits, targets, step.views.batch_size)
         return {'loss_cls': value}, monitors

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn as nn
 from torch import Tensor
 
-from eqssl.models.heads.base import Batch, HeadInput, Values
+from eqssl.models.heads.base import Batch, Values
 from eqssl.models.heads.ibot import IBOTHead
 from eqssl.models.losses import koleo
+from eqssl.models.step import Step
 from eqssl.registry import MODELS
-from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island
-from eqssl.utils.progress import Progress
 
 
 @MODELS.register_module()
@@ -50,20 +48,13 @@ class DINOv2Head(IBOTHead):
         self.koleo_weight, self.koleo_across_ranks = koleo_weight, koleo_across_ranks
         self.compares_samples = koleo_weight > 0
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
+    def loss(self, step: Step) -> tuple[Values, Values]:
         """See :class:`BaseHead`."""
-        losses, monitors = super().loss(student, teacher, teacher_projector, views, progress)
+        losses, monitors = super().loss(step)
         if self.koleo_weight > 0:
-            tokens: Tensor = student.cls[self.teacher_group]
+            tokens: Tensor = step.student.cls[self.teacher_group]
             with float32_island(tokens.device):
-                terms = [koleo(part, self.koleo_across_ranks) for part in tokens.split(views.batch_size)]
+                terms = [koleo(part, self.koleo_across_ranks) for part in tokens.split(step.views.batch_size)]
                 losses['loss_koleo'] = self.koleo_weight * sum(terms[1:], terms[0])
         return losses, monitors
 

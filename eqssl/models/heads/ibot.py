@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn as nn
 from torch import Tensor
 
-from eqssl.models.heads.base import HeadInput, Values
+from eqssl.models.heads.base import Values
 from eqssl.models.heads.center import Center
 from eqssl.models.heads.dino import DINOHead
 from eqssl.models.heads.projector import Projector
 from eqssl.models.losses import patch_cross_entropy, sinkhorn, teacher_probabilities
+from eqssl.models.step import Selected, Step
 from eqssl.registry import MODELS
-from eqssl.structures import Masks, Views
+from eqssl.structures import Masks
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island
 from eqssl.utils.progress import Progress
@@ -115,7 +115,7 @@ class IBOTHead(DINOHead):
         return projector['cls'](cls), projector['patch'](masked)
 
     @torch.no_grad()
-    def _teach(self, teacher: HeadInput, projector: Any, masks: Masks, progress: Progress) -> tuple[Tensor, Tensor]:
+    def _teach(self, teacher: Selected, projector: Any, masks: Masks, progress: Progress) -> tuple[Tensor, Tensor]:
         """Teacher probabilities of CLS ``[V * B, K]`` and masked patches ``[M, K]``; adds to the centers."""
         cls_tokens = teacher.cls[self.teacher_group]
         used = (masks.weight > 0).float()
@@ -143,18 +143,11 @@ class IBOTHead(DINOHead):
         q_patch = teacher_probabilities(patch, patch_center, self.temperature('patch', progress))
         return self._teach_cls(cls, progress), q_patch
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
+    def loss(self, step: Step) -> tuple[Values, Values]:
         """See :class:`BaseHead`; iBOT eq. 2 (patches) and DINO's multi-crop loss (CLS)."""
-        assert teacher is not None and views.masks is not None and student.masked is not None
-        assert isinstance(teacher_projector, nn.ModuleDict)
-        q_cls, q_patch = self._teach(teacher, teacher_projector, views.masks, progress)
+        student, views = step.student, step.views
+        assert step.teacher is not None and views.masks is not None and student.masked is not None
+        q_cls, q_patch = self._teach(step.teacher, step.teacher_projector, views.masks, step.progress)
         cls, patch = self._project(self.projector, self._student_cls(student), student.masked)
         with float32_island(cls.device):
             value, monitors = self._cls_loss(cls, q_cls, views.batch_size)

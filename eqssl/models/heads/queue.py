@@ -6,15 +6,15 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from eqssl.models.layers import StepState
 from eqssl.utils import dist
 
 
-class FeatureQueue(nn.Module):
+class FeatureQueue(StepState, nn.Module):
     """First in, first out, of the embeddings of all ranks.
 
     Every rank holds all of it (so one rank's checkpoint restores it for any number of ranks) and computes with its own
-    part. Embeddings wait until the optimizer step is known to be real: a skipped step changes nothing, and accumulated
-    half batches enter together.
+    part. Embeddings wait until the optimizer step is known to be real; accumulated half batches enter together.
 
     Args:
         length: embeddings per view, a multiple of the number of ranks.
@@ -47,18 +47,13 @@ class FeatureQueue(nn.Module):
         """Let ``[V, B, E]`` wait for the end of the step."""
         self._waiting.append(embeddings.to(self.rows.dtype))
 
-    @torch.no_grad()
-    def commit(self, finite: Tensor | None) -> None:
-        """All that waits on any rank goes in front; nothing does where ``finite`` is False."""
+    def advance(self, total: Tensor | None) -> list[tuple[Tensor, Tensor]]:
+        """All that waits on any rank goes in front."""
         if not self._waiting:
-            return
+            return []
         local = torch.cat(self._waiting, dim=1).transpose(0, 1)
         self._waiting = []
         ranks = dist.gather(local).unflatten(0, (dist.world_size(), -1))
         new = ranks.transpose(0, 1).flatten(0, 1).transpose(0, 1)  # in the order of one rank with the whole batch
         rows = torch.cat([new, self.rows], dim=1)[:, : self.length]
-        filled = (self.filled + new.shape[1]).clamp(max=self.length)
-        if finite is not None:
-            rows, filled = torch.where(finite, rows, self.rows), torch.where(finite, filled, self.filled)
-        self.rows.copy_(rows)
-        self.filled.copy_(filled)
+        return [(self.rows, rows), (self.filled, (self.filled + new.shape[1]).clamp(max=self.length))]

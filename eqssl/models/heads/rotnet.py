@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 
 from eqssl.augment.rotations import rotate90
-from eqssl.models.heads.base import BaseHead, HeadInput, Values
+from eqssl.models.heads.base import BaseHead, Values
 from eqssl.models.layers.mlp import mlp
+from eqssl.models.step import Step
 from eqssl.registry import MODELS
 from eqssl.structures import Views
 from eqssl.utils.precision import float32_island, precise
-from eqssl.utils.progress import Progress
 
 
 @MODELS.register_module()
@@ -38,16 +37,9 @@ class RotNetHead(BaseHead):
         views.crops[group] = torch.cat([rotate90(views.crops[group], turns) for turns in range(4)])
         views.num_views[group] *= 4
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
+    def loss(self, step: Step) -> tuple[Values, Values]:
         """See :class:`BaseHead`; RotNet eq. 3."""
-        logits = self.projector(student.cls[self.teacher_group])
+        logits = self.projector(step.student.cls[self.teacher_group])
         target = torch.arange(4, device=logits.device).repeat_interleave(len(logits) // 4)
         with float32_island(logits.device):
             value = F.cross_entropy(precise(logits), target)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch.nn as nn
 import torch.nn.functional as F
 
-from eqssl.models.heads.base import BaseHead, Batch, HeadInput, Values
+from eqssl.models.heads.base import BaseHead, Batch, Values
+from eqssl.models.step import Step
 from eqssl.registry import MODELS
-from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island, precise
-from eqssl.utils.progress import Progress
 
 
 @MODELS.register_module()
@@ -32,17 +31,10 @@ class SupervisedHead(BaseHead):
         self.in_channels, self.out_dim = in_channels, num_classes
         self.projector = nn.Linear(in_channels, num_classes)
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
+    def loss(self, step: Step) -> tuple[Values, Values]:
         """See :class:`BaseHead`; ``agreement`` is the accuracy on the training crops."""
-        logits = self.projector(student.cls[self.teacher_group])
-        label = views.label.repeat(views.num_views[self.teacher_group])
+        logits = self.projector(step.student.cls[self.teacher_group])
+        label = step.views.label.repeat(step.views.num_views[self.teacher_group])
         with float32_island(logits.device):
             value = F.cross_entropy(precise(logits), label)
         return {'loss_class': value}, {'agreement': (logits.detach().argmax(1) == label).float().mean()}

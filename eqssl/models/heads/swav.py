@@ -7,16 +7,35 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from eqssl.models.heads.base import BaseHead, Batch, HeadInput, Values
+from eqssl.models.heads.base import BaseHead, Batch, Values
 from eqssl.models.heads.queue import FeatureQueue
+from eqssl.models.layers import StepState
 from eqssl.models.layers.mlp import mlp
 from eqssl.models.losses import cls_cross_entropy, sinkhorn
 from eqssl.models.monitors import prototype_monitors, spread
+from eqssl.models.step import Step
 from eqssl.registry import MODELS
-from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island, precise
 from eqssl.utils.progress import Progress
+
+
+class UnitPrototypes(StepState, nn.Linear):
+    """Prototypes that every real optimizer step puts back to unit length.
+
+    Args:
+        width: of an embedding.
+        count: of the prototypes.
+    """
+
+    def __init__(self, width: int, count: int) -> None:
+        super().__init__(width, count, bias=False)
+        self.commit(None, None)
+
+    @torch.no_grad()
+    def advance(self, total: Tensor | None) -> list[tuple[Tensor, Tensor]]:
+        """Unit length."""
+        return [(self.weight.data, F.normalize(self.weight, dim=1))]
 
 
 @MODELS.register_module()
@@ -71,16 +90,9 @@ class SwAVHead(BaseHead):
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
         self.freeze_prototypes_iters, self.allow_sparse = freeze_prototypes_iters, allow_sparse
         self.projector = mlp(in_channels, hidden, out_dim, layers)
-        self.prototypes = nn.Linear(out_dim, prototypes, bias=False)
-        self._normalize_prototypes()
+        self.prototypes = UnitPrototypes(out_dim, prototypes)
         self.queue = FeatureQueue(queue_length, out_dim, self.num_crops) if queue_length else None
         self.queue_start_epoch = queue_start_epoch
-
-    @torch.no_grad()
-    def _normalize_prototypes(self, finite: Tensor | None = None) -> None:
-        old = self.prototypes.weight
-        new = F.normalize(old, dim=1)
-        old.copy_(new if finite is None else torch.where(finite, new, old))
 
     def frozen_parameters(self, progress: Progress) -> list[nn.Parameter]:
         """The prototypes, in the first iterations."""
@@ -91,12 +103,6 @@ class SwAVHead(BaseHead):
         x = projector(cls)
         with float32_island(x.device):
             return F.normalize(precise(x), dim=-1)
-
-    def after_step(self, finite: Tensor | None) -> None:
-        """Prototypes back to unit length; the step's embeddings join the queue."""
-        self._normalize_prototypes(finite)
-        if self.queue is not None:
-            self.queue.commit(finite)
 
     @torch.no_grad()
     def _assign(self, scores: Tensor, embeddings: Tensor, progress: Progress) -> Tensor:
@@ -117,25 +123,16 @@ class SwAVHead(BaseHead):
         plans = sinkhorn(logits, [self.epsilon] * len(logits), self.iterations, weights)
         return torch.stack([q[: scores.shape[1]] for q in plans])
 
-    def loss(
-        self,
-        student: HeadInput,
-        teacher: HeadInput | None,
-        teacher_projector: nn.Module | None,
-        views: Views,
-        progress: Progress,
-    ) -> tuple[Values, Values]:
+    def loss(self, step: Step) -> tuple[Values, Values]:
         """See :class:`BaseHead`; SwAV eq. 2 over all pairs (global crop, other crop)."""
-        first = self.teacher_group
-        groups = [first, *(name for name in student.cls if name != first)]
-        tokens = torch.cat(
-            [student.cls[name] for name in groups]
-        )  # one batch norm over all crops, as the official code
-        count = sum(views.num_views[name] for name in groups)
+        first, crops = self.teacher_group, step.student.cls
+        groups = [first, *(name for name in crops if name != first)]
+        tokens = torch.cat([crops[name] for name in groups])  # one batch norm over all crops, as the official code
+        count = sum(step.views.num_views[name] for name in groups)
         embeddings = self.by_view(lambda x: self.embed(self.projector, x), tokens, count)
         with float32_island(embeddings.device):
             scores = embeddings @ precise(self.prototypes.weight).T
-            targets = self._assign(scores[:2], embeddings[:2], progress)
+            targets = self._assign(scores[:2], embeddings[:2], step.progress)
             value = cls_cross_entropy(scores, targets, self.temperature)
         monitors = {**prototype_monitors(scores, targets), 'embedding_std': spread(embeddings[0])}
         return {'loss_swav': value}, monitors

@@ -9,6 +9,7 @@ import torch.nn as nn
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from eqssl.models.layers.step_state import StepState
 from eqssl.utils import dist
 from eqssl.utils.precision import float32_island, precise
 
@@ -74,8 +75,11 @@ def synchronize(module: nn.Module) -> nn.Module:
     return module
 
 
-class StatisticsGuard:
-    """Puts running statistics back where they were before an optimizer step that was skipped as non-finite."""
+class StatisticsGuard(StepState):
+    """Puts running statistics back where they were before an optimizer step that was skipped as non-finite.
+
+    They have moved in the forward passes already, so a real step keeps what is there.
+    """
 
     def __init__(self) -> None:
         self._live: list[Tensor] | None = None
@@ -92,7 +96,8 @@ class StatisticsGuard:
             torch._foreach_copy_(self._saved, self._live)
         self._armed = True
 
-    def after_step(self, finite: Tensor | None) -> None:
+    @torch.no_grad()
+    def commit(self, total: Tensor | None, finite: Tensor | None) -> None:
         """Keep the new ones where ``finite`` (a device bool; None is True), else the old ones."""
         if finite is not None and self._armed:
             for live, saved in zip(self._live or (), self._saved, strict=True):

@@ -1,0 +1,160 @@
+"""What a stranger adds: one class and one config line, by the guide (docs/en/user_guides/extend.md) alone."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from eqssl.engine import OptimWrapper
+from eqssl.evaluation import Evaluation, EvaluationTask
+from eqssl.models.auxiliary import AuxiliaryTask
+from eqssl.models.heads import TwoViewHead
+from eqssl.models.layers import StepState
+from eqssl.registry import DATASETS, EVALUATORS, MODELS
+from tests.helpers import base_config, batch, build_model
+
+pytestmark = pytest.mark.usefixtures('registered')
+
+
+class RunningMean(StepState, nn.Module):
+    """The mean embedding of all former steps, and how many steps there were."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer('mean', torch.zeros(width))
+        self.register_buffer('steps', torch.zeros(()))
+        self.register_buffer('seen', torch.zeros(width + 1))
+
+    def add(self, x: Tensor) -> None:
+        self.seen[:-1] += x.detach().sum(0)
+        self.seen[-1] += len(x)
+
+    def pending_sum(self):
+        return self.seen
+
+    def advance(self, total):
+        return [(self.mean, 0.5 * self.mean + 0.5 * total[:-1] / total[-1]), (self.steps, self.steps + 1)]
+
+
+@MODELS.register_module(force=True)
+class ToyHead(TwoViewHead):
+    """Draws two views together, away from where embeddings were on average."""
+
+    def __init__(self, in_channels: int, out_dim: int = 6) -> None:
+        super().__init__()
+        self.in_channels, self.out_dim = in_channels, out_dim
+        self.projector = nn.Linear(in_channels, out_dim)
+        self.usual = RunningMean(out_dim)
+
+    def compare(self, projections, targets, views):
+        self.usual.add(projections.flatten(0, 1))
+        error = (projections[0] - projections[1]).square().mean()
+        return {'loss_toy': error - (projections - self.usual.mean).square().mean()}, {'agreement': -error}
+
+
+@MODELS.register_module(force=True)
+class ToyTask(AuxiliaryTask):
+    """Asks for the mean color of the first crop."""
+
+    def setup(self, name, info):
+        super().setup(name, info)
+        self.readout = nn.Linear(info.embed_dims, 3)
+
+    def loss(self, step):
+        color = step.views.view('global', 0).mean((2, 3))
+        return (self.readout(step.tokens['global'].cls[: len(color)]) - color).square().mean(), {}
+
+
+@EVALUATORS.register_module(force=True)
+class ToyMeasure(EvaluationTask):
+    """Mean length of the features."""
+
+    pixels = 'pixels'
+
+    def __init__(self, part: str = 'cls') -> None:
+        self.part = part
+
+    def __call__(self, store):
+        return {'length': float(store.features('test', self.part).norm(dim=1).mean())}
+
+
+@EVALUATORS.register_module(force=True)
+def toy_count():
+    """A factory of a bare callable."""
+    return lambda store: {'count': float(len(store.features('train', 'cls')))}
+
+
+@DATASETS.register_module(force=True)
+class ToySource:
+    """Noise of a given brightness."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def load(self, index):
+        return np.random.default_rng(index).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+
+    def label(self, index):
+        return -1
+
+    def name(self, index):
+        return f'noise {index}'
+
+
+def toy_model():
+    config = {
+        **base_config('simclr'),
+        'head': {'type': 'eqssl.ToyHead'},
+        'auxiliary': {'color': {'type': 'eqssl.ToyTask'}},
+    }
+    return build_model(config)
+
+
+def trained(passes, accumulate, poison=False):
+    """A model after one optimizer step on the images of ``passes`` batches, and its losses."""
+    model = toy_model()
+    optimizer = torch.optim.SGD(model.parameters(), 0.0, fused=True)
+    wrapper = OptimWrapper(optimizer, clip_grad=dict(max_norm=1.0), accumulative_counts=accumulate)
+    wrapper.initialize_count_status(model, 0, 4)
+    for data in passes:
+        losses = model.loss(model.data_preprocessor(data, True)['views'])
+        total, _ = model.parse_losses(losses)
+        wrapper.update_params(total * torch.nan if poison else total)
+    model.after_step(wrapper.finite)
+    return model, losses
+
+
+def test_a_head_with_state_and_a_task_train():
+    model, losses = trained([batch(local=False, masks=False)], 1)
+    assert {'loss_toy', 'loss_color', 'agreement'} <= set(losses)
+    assert 'head.usual.mean' in model.state_dict() and model.head.usual.steps == 1
+
+
+def test_the_state_is_right_under_accumulation_and_a_skipped_step():
+    whole, _ = trained([batch(8, local=False, masks=False)], 1)
+    halves, _ = trained([batch(4, start, local=False, masks=False) for start in (0, 4)], 2)
+    assert whole.head.usual.mean.abs().max() > 0.01
+    torch.testing.assert_close(halves.head.usual.mean, whole.head.usual.mean)
+    assert halves.head.usual.steps == 1 and halves.head.usual.seen.abs().max() == 0
+    skipped, _ = trained([batch(8, local=False, masks=False)], 1, poison=True)
+    assert skipped.head.usual.mean.abs().max() == 0 and skipped.head.usual.steps == 0
+    assert skipped.head.usual.seen.abs().max() == 0
+
+
+def test_an_evaluation_task_a_bare_callable_and_a_source_measure_networks_and_controls():
+    sources = {'train': {'type': 'eqssl.ToySource', 'count': 12}, 'test': {'type': 'eqssl.ToySource', 'count': 6}}
+    tasks = {'length': {'type': 'eqssl.ToyMeasure'}, 'count': {'type': 'eqssl.toy_count'}}
+    evaluation = Evaluation.from_settings({**sources, 'size': 16, 'tasks': copy.deepcopy(tasks)})
+    evaluation.check()
+    model = toy_model().eval()
+    found = evaluation.run(model)
+    assert found['count'] == 12 and found['length'] > 0
+    controls = evaluation.pixels(model)
+    assert set(controls) == {'length'} and controls['length'] != found['length']
