@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument('--amp', action='store_true', help='train in 16 bits: bfloat16 (float16 in mmdet)')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale lr by batch size (auto_scale_lr)')
+    parser.add_argument(
+        '--try', type=int, dest='trial', metavar='N', help='only N iterations; says what all would take'
+    )
     parser.add_argument('--check', type=int, metavar='RANKS', help='only check config and data for so many ranks')
 
 

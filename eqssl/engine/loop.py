@@ -20,10 +20,22 @@ class PretrainLoop(IterBasedTrainLoop):
         dataloader: config or loader, with a :class:`PositionSampler`.
         max_epochs: length in epochs, or
         max_iters: length in iterations; exactly one of the two.
+        try_iters: run so many iterations alone, as if they were the whole run: an epoch shrinks with it, and with it
+            all that is given in epochs.
+
+    Attributes:
+        whole: iterations of the run without ``try_iters``.
+        scale: share of ``whole`` that is run.
+        iters_per_epoch: iterations in which everything given in epochs counts; a fraction where ``scale`` is not 1.
     """
 
     def __init__(
-        self, runner: Any, dataloader: Any, max_epochs: int | None = None, max_iters: int | None = None
+        self,
+        runner: Any,
+        dataloader: Any,
+        max_epochs: int | None = None,
+        max_iters: int | None = None,
+        try_iters: int | None = None,
     ) -> None:
         if (max_epochs is None) == (max_iters is None):
             raise UserError('train_cfg: give exactly one of max_epochs and max_iters')
@@ -35,10 +47,15 @@ class PretrainLoop(IterBasedTrainLoop):
         )
         check_fit(runner.bare_model, dataloader.dataset, dataloader.batch_size, runner.world_size, accumulate)
         runner.bare_model.data_preprocessor.device_images = dataloader.dataset.device_images()
-        self.iters_per_epoch = max(1, len(dataloader.sampler) // dataloader.batch_size)
-        iters = max_iters if max_iters is not None else max_epochs * self.iters_per_epoch  # type: ignore[operator]
+        if try_iters is not None and try_iters < 2:
+            raise UserError(f'train_cfg.try_iters={try_iters} must be at least 2')
+        per_epoch = max(1, len(dataloader.sampler) // dataloader.batch_size)
+        self.whole = max_iters if max_iters is not None else max_epochs * per_epoch  # type: ignore[operator]
+        iters = self.whole if try_iters is None else min(try_iters, self.whole)
+        self.scale = iters / self.whole
+        self.iters_per_epoch: float = per_epoch if iters == self.whole else per_epoch * self.scale
         super().__init__(runner, dataloader, max_iters=iters)
-        self._max_epochs = max_epochs or max(1, -(-iters // self.iters_per_epoch))
+        self._max_epochs = max_epochs or max(1, -(-self.whole // per_epoch))
 
     def run(self) -> Any:
         """Train; data workers are ended whatever happens (they do not die by the first SIGTERM, see init_worker)."""
@@ -52,7 +69,7 @@ class PretrainLoop(IterBasedTrainLoop):
     @property
     def epoch(self) -> int:
         """Epochs done."""
-        return self._iter // self.iters_per_epoch
+        return int(self._iter // self.iters_per_epoch)
 
     def resume_at(self, iteration: int) -> None:
         """Continue after ``iteration`` iterations; :meth:`run` advances the sampler."""

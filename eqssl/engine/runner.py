@@ -25,6 +25,13 @@ from eqssl.utils.errors import UserError
 from eqssl.version import __version__
 
 
+def shrunk(schedule: dict[str, Any], loop: Any) -> dict[str, Any]:
+    """A schedule's config with lengths in iterations of a trial (see :class:`PretrainLoop`)."""
+    unit = loop.iters_per_epoch if schedule.get('by_epoch', True) else loop.scale
+    kept = {k: v for k, v in schedule.items() if k != 'convert_to_iter_based'}
+    return {**kept, 'by_epoch': False, **{k: v * unit for k, v in schedule.items() if k in ('warmup', 'end')}}
+
+
 @RUNNERS.register_module()
 class Runner(MMRunner):
     """Runs pre-training. Only loading, resuming and the environment log differ from mmengine's Runner.
@@ -103,6 +110,16 @@ class Runner(MMRunner):
                 if isinstance(init, dict) and init.get('type') == 'eqssl.PretrainedBackbone':
                     module.init_cfg = None
         super()._init_model_weights()
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """As mmengine's; where the loop is a trial (``try_iters``), lengths shrink with it."""
+        loop: Any = self._train_loop
+        if getattr(loop, 'scale', 1.0) != 1.0:
+            scheduler = [
+                shrunk(s, loop) if isinstance(s, dict) else s
+                for s in (scheduler if isinstance(scheduler, list) else [scheduler])
+            ]
+        return super().build_param_scheduler(scheduler)
 
     # -- what a checkpoint is ------------------------------------------------------------------------------------
 

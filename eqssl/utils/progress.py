@@ -18,7 +18,7 @@ class Progress:
 
     iter: int = 0
     max_iters: int = 1
-    iters_per_epoch: int = 1
+    iters_per_epoch: float = 1
 
     @property
     def fraction(self) -> float:
@@ -28,7 +28,7 @@ class Progress:
     @property
     def epoch(self) -> float:
         """Epochs done."""
-        return self.iter / max(1, self.iters_per_epoch)
+        return self.iter / self.iters_per_epoch
 
 
 def cosine(start: float, end: float, fraction: float) -> float:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 def arguments(tmp_path, config=DEMO, options=None, **kw):
     values = dict(
         config=config, work_dir=str(tmp_path / 'work'), resume=None, amp=False, auto_scale_lr=False,
-        cfg_options=options, launcher='none', check=None, debug=False,
+        cfg_options=options, launcher='none', check=None, debug=False, trial=None,
     )  # fmt: skip
     return argparse.Namespace(**{**values, **kw})
 

@@ -25,7 +25,7 @@ SHORT = {
 def train(work_dir, config=DEMO, amp=False, **options):
     arguments = argparse.Namespace(
         config=config, work_dir=str(work_dir), resume=None, amp=amp, auto_scale_lr=False,
-        cfg_options={**SHORT, **options}, launcher='none', check=None, debug=True,
+        cfg_options={**SHORT, **options}, launcher='none', check=None, debug=True, trial=None,
     )  # fmt: skip
     assert run_training(arguments) == 0
     lines = (work_dir / 'log.jsonl').read_text().splitlines()
