@@ -1,4 +1,4 @@
-"""Writes methods.md: every base method and auxiliary task with its paper, file, configs and tests, from the registry."""
+"""Writes methods.md: base methods and auxiliary tasks with paper, file, configs and tests, from the registry."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = {'heads': 'Base methods', 'auxiliary': 'Auxiliary tasks'}
 HEAD = """# Methods
 
-Each is one file and one config line. *Proved by* names the tests that mention it: losses against float64 loops and values by hand, two ranks
-against one, official codes' order of work. Every config is trained for two iterations in `tests/integration/test_configs.py`.
+Each is one file and one config line. *Proved by* names the tests that mention it: losses against float64 loops and
+values by hand, two ranks against one, official codes' order of work. Every config is trained for two iterations in
+`tests/integration/test_configs.py`.
 """
 
 
