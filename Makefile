@@ -47,7 +47,7 @@ $(VENV)/bin/python:
 	@echo '== making the virtual environment $(VENV)'
 	$(PYTHON) -m venv $(VENV)
 
-$(CORE): requirements/core.txt requirements/openmmlab.txt requirements/mm-needs.txt requirements/constraints.txt | $(VENV)/bin/python
+$(CORE): requirements/core.txt requirements/openmmlab.txt requirements/mm-needs.txt requirements/constraints.txt pyproject.toml setup.py | $(VENV)/bin/python
 	@echo '== installing torch and torchvision (about 1 minute)'
 	$(PIP) install $(CONSTRAINTS) torch torchvision
 	@echo '== installing the other core packages'
@@ -81,6 +81,7 @@ lint: $(DEV)
 	$(BIN)/ruff check --fix eqssl tools tests
 	$(BIN)/ruff format eqssl tools tests
 	$(BIN)/mypy eqssl
+	$(BIN)/lint-imports --no-logo
 
 docs: $(DEV)
 	$(BIN)/python -m sphinx -W -q -b html docs/en docs/en/_build
@@ -90,4 +91,4 @@ check-env: $(VENV)/bin/python
 	$(BIN)/python tools/check_env.py
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache docs/en/_build
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache docs/en/_build

@@ -9,7 +9,8 @@ from types import ModuleType
 
 def load_check() -> ModuleType:
     """The check's module by its file: the package itself may not import in a broken environment."""
-    path = Path(__file__).resolve().parents[1] / 'eqssl' / 'install' / 'environment.py'
+    root = Path(__file__).resolve().parents[1]  # a checkout, or eqssl/.mim of an installed package
+    path = (root.parent if root.name == '.mim' else root / 'eqssl') / 'install' / 'environment.py'
     spec = importlib.util.spec_from_file_location('eqssl_env_check', path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

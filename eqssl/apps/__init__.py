@@ -1,1 +1,1 @@
-"""Programs: what tools/ and users call. The top floor; nothing imports it."""
+"""Programs: what tools/ and users call. Only the commands are above."""

@@ -1,4 +1,4 @@
-"""The demo: the main job, small. Trains through tools/train.py, evaluates beside controls, writes a report."""
+"""The demo: the main job, small. Trains in a process of its own, evaluates beside controls, writes a report."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from eqssl.apps.open_config import open_config
+from eqssl.apps.process import environment
 from eqssl.checkpoint.store import list_checkpoints, read_checkpoint
 from eqssl.config.schema import accepted_keys, resolve
 from eqssl.utils.errors import UserError
@@ -78,7 +79,7 @@ class Job:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, 'OMP_NUM_THREADS': '1'},
+                env={**environment(), 'OMP_NUM_THREADS': '1'},
             )
 
     def finish(self, work_dir: Path, resume: bool) -> int:

@@ -1,4 +1,4 @@
-"""What tools/evaluate.py and the demo call."""
+"""Frozen features of a checkpoint, measured."""
 
 from __future__ import annotations
 

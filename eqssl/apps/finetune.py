@@ -69,7 +69,7 @@ def measuring_runner(cfg: Config, launcher: str) -> FineTuneRunner:
 
 
 def run_test(args: Any) -> dict[str, float]:
-    """Measure a fine-tuned checkpoint as ``tools/test.py`` is told: the library's own metrics on ``test_dataloader``.
+    """Measure a fine-tuned checkpoint as ``test`` is told: the library's own metrics on ``test_dataloader``.
 
     Returns:
         the metrics.
@@ -79,7 +79,7 @@ def run_test(args: Any) -> dict[str, float]:
     """
     cfg = read_config(args.config, args.cfg_options)
     if not is_downstream(cfg):
-        raise UserError(f"'{args.config}' is a pre-training config; python tools/evaluate.py measures its features")
+        raise UserError(f"'{args.config}' is a pre-training config; tools/evaluate.py measures its features")
     cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
     cfg.launcher = args.launcher
     check_work_dir(cfg.work_dir)

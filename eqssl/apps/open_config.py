@@ -10,6 +10,8 @@ import warnings
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+import eqssl.datasets.named
+import eqssl.downstream.nuclei  # noqa: F401  (what data_root may be called)
 from eqssl.config.options import Options
 from eqssl.config.pretraining import complete_pretraining
 from eqssl.config.reader import read_config

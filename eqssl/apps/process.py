@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,13 @@ from eqssl.checkpoint.store import list_checkpoints
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
 from eqssl.engine.work_dir import clear
 from eqssl.utils.errors import UserError
+from eqssl.utils.places import PACKAGE
+
+
+def environment() -> dict[str, str]:
+    """Of a process ``python -m eqssl``: the package that runs here, whatever lies in the current folder."""
+    path = [str(PACKAGE.parent), *filter(None, [os.environ.get('PYTHONPATH')])]
+    return {**os.environ, 'PYTHONPATH': os.pathsep.join(path), 'PYTHONSAFEPATH': '1'}
 
 
 def train_process(config: Path, work_dir: Path, options: list[str], resume: bool = False) -> Path:
@@ -31,7 +39,7 @@ def train_process(config: Path, work_dir: Path, options: list[str], resume: bool
         clear(work_dir)
     command = [sys.executable, '-m', 'eqssl', 'train', str(config), '--work-dir', str(work_dir)]
     command += ['--resume'] * resume + ['--cfg-options', *options] * bool(options)
-    code = subprocess.run(command, check=False).returncode
+    code = subprocess.run(command, check=False, env=environment()).returncode
     if code == EXIT_REQUEUE:
         raise UserError(f'training in {work_dir} was interrupted and has saved; run the same command to continue')
     if code:

@@ -87,7 +87,7 @@ def memory_estimate(counts: StepCounts, model: Any, batch: int, precision: str) 
 
 
 def report(cfg: Config) -> dict[str, Any]:
-    """Everything that tools/analysis/profile_step.py shows."""
+    """Counts of a step beside the base method's, parameters, memory."""
     counts, model = profile_config(cfg)
     base, _ = profile_config(base_config(cfg))
     batch = cfg.train_dataloader.get('batch_size', 1)

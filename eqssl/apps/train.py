@@ -17,7 +17,7 @@ from eqssl.config.finetuning import is_downstream
 from eqssl.config.reader import read_config
 from eqssl.config.wrapper import launch_timeout
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
-from eqssl.engine.work_dir import check_work_dir, claimed, clear, continues, refuse_used
+from eqssl.engine.work_dir import check_work_dir, claimed, continues, refuse_used, remove_traces
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 
@@ -65,34 +65,35 @@ def apply_flags(cfg: Config, args: Any) -> None:
 
 
 def run_training(args: Any) -> int:
-    """Train as ``tools/train.py`` is told: pre-training, or a downstream config with its library.
+    """Train as ``train`` is told: pre-training, or a downstream config with its library.
 
     Returns:
         exit code: 0, or 75 where a signal stopped the run after it had saved.
     """
     cfg = read_config(args.config, args.cfg_options)
     apply_flags(cfg, args)
+    goes_on = continues(cfg.work_dir, bool(cfg.get('resume')), cfg.get('resume_file'))
     job: Job = finetune if is_downstream(cfg) else pretrain
-    if args.trial is not None:
-        if is_downstream(cfg):
-            raise UserError('--try is for pre-training; shorten a fine-tuning with --cfg-options train_cfg.max_iters=N')
+    trial = args.trial is not None
+    if trial and job is finetune:
+        raise UserError('--try is for pre-training; shorten a fine-tuning with --cfg-options train_cfg.max_iters=N')
+    with config_errors(args.config):
+        job.prepare(cfg)
+    if trial:
         make_trial(cfg, args.trial)
     check_backends(cfg)
     check_work_dir(cfg.work_dir)
-    goes_on = continues(cfg.work_dir, bool(cfg.get('resume')), cfg.get('resume_file'))
-    with config_errors(args.config):
-        job.prepare(cfg)
     if args.check is not None:
-        if not goes_on and args.trial is None:
+        if not goes_on and not trial:
             refuse_used(cfg.work_dir)
         with config_errors(args.config):
             looked_at = job.check(cfg, args.check)
         print(f'{args.config}: checked, {looked_at}')
         return 0
     dist.init_from_launcher(args.launcher, launch_timeout(cfg))
-    if args.trial is not None:  # its work dir is its own, and only its last one's
-        dist.rank_0_decides(lambda: clear(Path(cfg.work_dir)))
-    with claimed(cfg.work_dir, goes_on):
+    with claimed(cfg.work_dir, goes_on or trial):
+        if trial:  # its work dir is its own; the last trial's goes
+            dist.rank_0_decides(lambda: remove_traces(Path(cfg.work_dir)))
         with config_errors(args.config):
             runner = job.build(cfg)
         runner.train()

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
@@ -17,21 +16,26 @@ from eqssl.utils.errors import UserError
 
 
 def make_trial(cfg: Config, iterations: int) -> None:
-    """Change a pre-training config: fewer iterations, schedules scaled to them, nothing saved or evaluated.
+    """Change a prepared pre-training config: fewer iterations, schedules scaled to them, nothing saved or evaluated.
 
     Raises:
-        UserError: fewer than 2 iterations, or a run that is to be continued.
+        UserError: fewer than 2 iterations, a run that is to be continued, or a schedule that cannot be scaled.
     """
     if iterations < 2:
         raise UserError(f'--try {iterations}: at least 2 iterations')
     if cfg.get('resume'):
         raise UserError('--try begins anew; leave --resume out')
+    schedules = cfg.param_scheduler if isinstance(cfg.param_scheduler, list) else [cfg.param_scheduler]
+    for number, schedule in enumerate(schedules):
+        if schedule.get('type') != 'eqssl.CosineSchedule':
+            kind = schedule.get('type')
+            raise UserError(f'--try scales eqssl.CosineSchedule alone; param_scheduler[{number}] is {kind}')
     cfg.train_cfg['try_iters'] = iterations
-    cfg.default_hooks['checkpoint'] = None
-    cfg.default_hooks.pop('evaluation', None)
-    cfg.default_hooks['logger']['interval'] = max(
-        1, min(cfg.default_hooks['logger'].get('interval', 50), iterations // 4)
-    )
+    hooks = cfg.setdefault('default_hooks', {})
+    hooks['checkpoint'] = None
+    hooks.pop('evaluation', None)
+    if hooks.get('logger'):
+        hooks['logger']['interval'] = max(1, min(hooks['logger'].get('interval', 50), iterations // 4))
     cfg['custom_hooks'] = [*(cfg.get('custom_hooks') or []), {'type': 'eqssl.TrialHook'}]
     cfg.work_dir = f'{cfg.work_dir}_try'
 
@@ -56,9 +60,9 @@ class TrialHook(Hook):
     def __init__(self) -> None:
         self.start = 0.0
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Start the clock in the middle, when all that is made once is made."""
-        if runner.iter + 1 == runner.max_iters // 2:
+        if runner.iter == runner.max_iters // 2:
             self._wait()
             self.start = time.perf_counter()
 
@@ -67,21 +71,22 @@ class TrialHook(Hook):
             torch.cuda.synchronize()
 
     def after_train(self, runner: Any) -> None:
-        """Print it."""
+        """Print it; nothing where a signal ended the trial."""
+        if getattr(runner, 'interrupted', False):
+            return
         self._wait()
         timed = runner.max_iters - runner.max_iters // 2
         each = (time.perf_counter() - self.start) / timed
         loop = runner.train_loop
         if torch.cuda.is_available():
-            memory = f'{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB of GPU memory at most'
+            memory = f'{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB of GPU memory at most on rank 0'
         else:
-            memory = f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB of memory at most'
-        trained = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        count = sum(p.numel() for p in trained.parameters() if p.requires_grad) / 1e6
+            memory = f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB of memory at most on rank 0'
+        count = sum(p.numel() for p in runner.bare_model.parameters() if p.requires_grad) / 1e6
         if dist.rank() == 0:
             print(
                 f'tried {runner.max_iters} of {loop.whole} iterations: {runner.global_batch / each:.1f} images/s on '
                 f'{runner.world_size} rank(s) (after {runner.max_iters // 2}), {memory}, {count:.1f} M trained '
-                f'parameters\nat this rate the whole run takes {as_duration(each * loop.whole)}, without its evaluations',
+                f'parameters\nat this rate the whole run takes {as_duration(each * loop.whole)}, evaluations aside',
                 flush=True,
             )

@@ -22,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run it."""
+    warnings.filterwarnings('ignore')
     from eqssl.apps.demo import Demo, run_demo
     from eqssl.utils.tables import write_json
 
-    warnings.filterwarnings('ignore')
     demo = Demo(args.method, args.data, args.seed, tuple(args.cfg_options))
     report = run_demo(demo, args.train_base, args.store_base)
     if args.json:

@@ -14,7 +14,7 @@ FORMATS = ('backbone', 'timm', 'torchvision', 'hf', 'onnx', 'safetensors')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags."""
-    parser.add_argument('checkpoint', type=path_text, help='of tools/train.py')
+    parser.add_argument('checkpoint', type=path_text, help='of a pre-training')
     parser.add_argument('--to', choices=FORMATS, required=True)
     parser.add_argument('--branch', choices=['teacher', 'student'], help='default: the teacher where there is one')
     parser.add_argument('--out', type=path, default=Path('exports'))

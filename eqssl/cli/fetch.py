@@ -12,7 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the folder."""
-    from eqssl.datasets.fetch import CIFAR10, CIFAR100, fetch_cifar
+    import eqssl.datasets.named  # noqa: F401
+    from eqssl.registry import NAMED_DATA
 
-    print(fetch_cifar({'cifar10': CIFAR10, 'cifar100': CIFAR100}[args.name]))
+    print(NAMED_DATA[args.name]())
     return 0

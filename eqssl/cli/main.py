@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from pathlib import Path
 
-from eqssl.utils.errors import run_cli
+from eqssl.utils.errors import UserError, run_cli
+from eqssl.utils.places import PACKAGE
 from eqssl.version import __version__
 
 COMMANDS = {
@@ -38,6 +40,22 @@ def parser_of(name: str, prog: str) -> argparse.ArgumentParser:
     return parser
 
 
+def refuse_another_checkout() -> None:
+    """A script in tools/ runs the package beside it, or none.
+
+    Raises:
+        UserError: Python imports eqssl from elsewhere.
+    """
+    script = Path(sys.argv[0]).resolve()
+    for folder in script.parents:
+        beside = folder.parent / 'eqssl' / '__init__.py'
+        if folder.name == 'tools' and beside.is_file() and beside.parent != PACKAGE:
+            raise UserError(
+                f"'{script}' lies beside another eqssl than the one that Python imports, '{PACKAGE}'; set "
+                f'PYTHONPATH={folder.parent}, or pip install -e {folder.parent}'
+            )
+
+
 def run_tool(name: str, prog: str | None = None, arguments: list[str] | None = None) -> None:
     """Run one command with the arguments of this process; what ``tools/*.py`` call.
 
@@ -48,6 +66,7 @@ def run_tool(name: str, prog: str | None = None, arguments: list[str] | None = N
     """
 
     def work() -> int | None:
+        refuse_another_checkout()
         args = parser_of(name, prog or sys.argv[0]).parse_args(arguments)
         return args.run(args)
 

@@ -1,7 +1,7 @@
 """Measure a fine-tuned model by its library's own metrics.
 
 For downstream configs (mmseg, mmdet, mmpretrain); frozen features of a pre-training are measured by ``evaluate``.
-On several GPUs: ``torchrun --nproc_per_node=8 tools/test.py CONFIG CHECKPOINT --launcher pytorch``.
+On several GPUs: ``torchrun --nproc_per_node=8 -m eqssl test CONFIG CHECKPOINT --launcher pytorch``.
 """
 
 from __future__ import annotations

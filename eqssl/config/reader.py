@@ -23,6 +23,8 @@ def find_config(name: str) -> Path:
     """
     if Path(name).is_file():
         return Path(name)
+    if not Path(name).name:
+        raise UserError(f"config '{name}' is no file")
     if Path(name).suffix not in ('', '.py'):
         raise UserError(
             f"config '{name}' is not a .py file" if Path(name).exists() else f"config '{name}' does not exist"

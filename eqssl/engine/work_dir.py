@@ -69,11 +69,16 @@ def clear(path: Path) -> None:
     check_work_dir(str(path))
     lock = WorkDirLock(str(path))
     try:
-        for name in traces(path):
-            (path / name).unlink(missing_ok=True)
-            hash_file_of(path / name).unlink(missing_ok=True)
+        remove_traces(path)
     finally:
         lock.release()
+
+
+def remove_traces(path: Path) -> None:
+    """As :func:`clear`, for a process that holds the work dir."""
+    for name in traces(path):
+        (path / name).unlink(missing_ok=True)
+        hash_file_of(path / name).unlink(missing_ok=True)
 
 
 class WorkDirLock:

@@ -7,7 +7,7 @@ from typing import Any
 
 from eqssl.evaluation.encoders import encoder_of, random_init
 from eqssl.evaluation.feature_store import FeatureStore
-from eqssl.evaluation.task import EvaluationTask, PlainTask
+from eqssl.evaluation.task import as_task
 from eqssl.registry import DATASETS, EVALUATORS
 from eqssl.utils.errors import UserError, did_you_mean
 
@@ -47,7 +47,7 @@ class Evaluation:
         self.sources = {'train': _open('train', train), 'test': _open('test', test)}
         self._share_classes()
         built = {name: EVALUATORS.build(task) for name, task in tasks.items()}
-        self.tasks = {n: task if isinstance(task, EvaluationTask) else PlainTask(task) for n, task in built.items()}
+        self.tasks = {name: as_task(name, task) for name, task in built.items()}
         self.size, self.limits, self.branch, self.cells = size, limits, branch, cells
         self._store: FeatureStore | None = None
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eqssl.evaluation.feature_store import FeatureStore
+from eqssl.utils.errors import UserError
 
 Measures = dict[str, float]
 
@@ -64,3 +65,18 @@ class PlainTask(EvaluationTask):
     def __call__(self, store: FeatureStore) -> Measures:
         """What the callable says."""
         return self.measure(store)
+
+
+def as_task(name: str, built: Any) -> EvaluationTask:
+    """A task, or a bare callable as one.
+
+    Raises:
+        UserError: something with methods of a task that is none.
+    """
+    if isinstance(built, EvaluationTask):
+        return built
+    if not callable(built) or any(hasattr(built, part) for part in ('check', 'on', 'pixels')):
+        raise UserError(
+            f'evaluation.tasks.{name}: {type(built).__name__} must subclass eqssl.evaluation.EvaluationTask'
+        )
+    return PlainTask(built)

@@ -115,7 +115,7 @@ def _check_imports() -> list[Finding]:
 def _check_mmcv_ops() -> Finding:
     """mmcv's compiled ops are needed by mmdet alone."""
     needed = version_of('onedl-mmdetection') is not None
-    build = 'eqssl install-mmcv-ops'
+    build = 'python -m eqssl install-mmcv-ops'
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')

@@ -290,4 +290,4 @@ class SSLPretrainer(BaseModel):
             momentum = cosine(self.head.momentum, 1.0, self.progress.fraction)
             self.teacher.update(self, momentum, finite)
         commit_step(self, finite)
-        self._statistics.commit(None, finite)
+        self._statistics.commit(finite)

@@ -46,6 +46,19 @@ def test_two_processes_train_what_one_trains(config, tmp_path):
     assert two[0]['loss'] == pytest.approx(one[0]['loss'], rel=1e-5)
 
 
+def test_two_processes_try_a_recipe_twice(tmp_path):
+    """The second trial takes the place of the first, with all ranks."""
+    config, options = 'configs/demo/ibot_recon_objects.py', ['train_dataloader.batch_size=4', 'data_root=objects']
+    command = ['bash', 'tools/dist_train.sh', config, '2', '--try', '4', '--work-dir', str(tmp_path / 'run')]
+    for _ in range(2):
+        done = subprocess.run(
+            [*command, '--cfg-options', *options], cwd=ROOT, env=ENV, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert 'tried 4 of 300 iterations' in done.stdout and 'on 2 rank(s)' in done.stdout
+    assert len((tmp_path / 'run_try' / 'log.jsonl').read_text().splitlines()) == 4
+
+
 @pytest.mark.parametrize('processes', ['abc', '0', '-1'])
 def test_what_is_no_number_of_processes(processes):
     config = 'configs/demo/ibot_recon_objects.py'

@@ -83,6 +83,22 @@ def test_the_wheel_holds_configs_tools_and_data(installed):
     assert 'eqssl = eqssl.cli:main' in entry.read_text()
 
 
+def test_what_data_root_may_be_called_is_known_without_the_tests():
+    code = 'import eqssl.apps.train; from eqssl.registry import NAMED_DATA; print(*sorted(NAMED_DATA))'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split()[-5:] == ['cifar10', 'cifar100', 'nuclei', 'objects', 'photos']
+
+
+def test_a_script_runs_the_package_beside_it_or_none(tmp_path):
+    (tmp_path / 'tools').mkdir()
+    (tmp_path / 'eqssl').mkdir()
+    (tmp_path / 'eqssl/__init__.py').write_text('')
+    (tmp_path / 'tools/fetch.py').write_bytes((ROOT / 'tools/data/fetch.py').read_bytes())
+    command = [sys.executable, str(tmp_path / 'tools/fetch.py'), 'cifar10']
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2 and 'lies beside another eqssl' in done.stderr and 'Traceback' not in done.stderr
+
+
 def test_configs_are_found_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_config('ibot_recon_vits') == shipped('configs', 'eqssl', 'ibot_recon_vits.py')
@@ -93,6 +109,9 @@ def test_configs_are_found_by_name(tmp_path, monkeypatch):
         find_config('simclr_cifar10')
     with pytest.raises(UserError, match=r"'ibot_recon_vts' does not exist \(did you mean 'ibot_recon_vits'\?\)"):
         find_config('ibot_recon_vts')
+    for nothing in ('', '.', '/'):
+        with pytest.raises(UserError, match='is no file'):
+            find_config(nothing)
     (tmp_path / 'ibot_recon_vits').mkdir()
     (tmp_path / 'mine.py').write_text('a = 1\n')
     assert find_config('mine.py').is_file() and find_config('ibot_recon_vits').is_file()

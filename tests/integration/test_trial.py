@@ -46,6 +46,9 @@ def test_what_cannot_be_tried_is_said(image_folder, tmp_path):
         run_training(arguments(tmp_path, config=config, options=options, trial=1))
     with pytest.raises(UserError, match='--try begins anew'):
         run_training(arguments(tmp_path, config=config, options=options, trial=4, resume='auto'))
+    other = {'param_scheduler': [dict(type='MultiStepLR', milestones=[1])], **options}
+    with pytest.raises(UserError, match=r'param_scheduler\[0\] is MultiStepLR'):
+        run_training(arguments(tmp_path, config=config, options=other, trial=4))
     with pytest.raises(UserError, match='--try is for pre-training'):
         downstream = str(ROOT / 'configs/downstream/mmseg/upernet_demo_nuclei.py')
         run_training(arguments(tmp_path, config=downstream, options={}, trial=4))

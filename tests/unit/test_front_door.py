@@ -86,7 +86,7 @@ def test_mmcv_ops_are_an_error_only_where_mmdet_needs_them(monkeypatch):
     assert env._check_mmcv_ops().level == 'note'
     monkeypatch.setattr(env, 'version_of', {'onedl-mmdetection': '3.5.1'}.get)
     finding = env._check_mmcv_ops()
-    assert finding.level == 'error' and 'install_mmcv_ops.py' in finding.mend
+    assert finding.level == 'error' and 'install-mmcv-ops' in finding.mend
 
 
 def test_mmpretrain_imports_beside_pycocotools_and_transformers_5(monkeypatch):

@@ -54,8 +54,13 @@ class SignalHook(Hook):
         done = runner.iter + 1
         if done == runner.max_iters or not runner.optim_wrapper.should_update() or not self._agreed(done):
             return
-        hook = next(h for h in runner.hooks if type(h).__name__ == 'CheckpointHook')
-        hook.save(runner, done)
-        runner.logger.info(f'signal received: saved after iteration {done}, stopping; continue with --resume')
+        hook = next((h for h in runner.hooks if type(h).__name__ == 'CheckpointHook'), None)
+        if hook is None:  # a trial, or the user's wish
+            runner.logger.info(
+                f'signal received: stopping after iteration {done}; nothing is saved without CheckpointHook'
+            )
+        else:
+            hook.save(runner, done)
+            runner.logger.info(f'signal received: saved after iteration {done}, stopping; continue with --resume')
         runner.interrupted = True
         runner.train_loop.stop_training = True

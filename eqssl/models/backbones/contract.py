@@ -16,7 +16,7 @@ class Backbone(Protocol):
     """A network that takes size groups; an ``nn.Module``.
 
     Beyond this, a backbone may have ``mask_token`` (a parameter: it takes masks), ``patch_resolution`` (patches per
-    side at its ``img_size``), ``img_size`` and ``patch_size``; :func:`describe` reads them, nothing else does.
+    side at its ``img_size``), ``img_size`` and ``patch_size``; :func:`describe` reads them for heads, necks and tasks.
 
     Attributes:
         embed_dims: width D of its features.

@@ -9,7 +9,6 @@ import torch.nn as nn
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from eqssl.models.layers.step_state import StepState
 from eqssl.utils import dist
 from eqssl.utils.precision import float32_island, precise
 
@@ -75,10 +74,10 @@ def synchronize(module: nn.Module) -> nn.Module:
     return module
 
 
-class StatisticsGuard(StepState):
+class StatisticsGuard:
     """Puts running statistics back where they were before an optimizer step that was skipped as non-finite.
 
-    They have moved in the forward passes already, so a real step keeps what is there.
+    They have moved in the forward passes already: no :class:`StepState`, a real step keeps what is there.
     """
 
     def __init__(self) -> None:
@@ -97,7 +96,7 @@ class StatisticsGuard(StepState):
         self._armed = True
 
     @torch.no_grad()
-    def commit(self, total: Tensor | None, finite: Tensor | None) -> None:
+    def commit(self, finite: Tensor | None) -> None:
         """Keep the new ones where ``finite`` (a device bool; None is True), else the old ones."""
         if finite is not None and self._armed:
             for live, saved in zip(self._live or (), self._saved, strict=True):
