@@ -17,7 +17,7 @@ from torch import Tensor
 from eqssl.augment.photometric import gaussian_blur, jitter
 from eqssl.registry import TRANSFORMS
 from eqssl.utils.constants import constant
-from eqssl.utils.errors import UserError
+from eqssl.utils.errors import UserError, at_key
 from eqssl.utils.randomness import uniforms
 
 PADDING = {'zeros': 'zeros', 'border': 'border', 'reflect': 'reflection'}
@@ -84,7 +84,7 @@ class Path(ABC):
 
 def _range(name: str, limit: float, minimum: float = 0.0, maximum: float = math.inf) -> float:
     if not minimum < limit <= maximum:
-        raise UserError(f'path: {name}={limit} must lie in ({minimum}, {maximum}]')
+        raise UserError(f'{name}={limit} must lie in ({minimum}, {maximum}]')
     return float(limit)
 
 
@@ -120,7 +120,7 @@ class _Geometric(Path):
 
     def __init__(self, padding: str, reference: int) -> None:
         if padding not in PADDING:
-            raise UserError(f"path: padding='{padding}' is none of {', '.join(PADDING)}")
+            raise UserError(f"padding='{padding}' is none of {', '.join(PADDING)}")
         self.padding, self.reference = padding, reference
 
     def _warp(self, images: Tensor, degrees: Tensor, shift: Tensor) -> Tensor:
@@ -212,7 +212,7 @@ class Blur(Path):
     def __init__(self, sigma: tuple[float, float] = (0.1, 2.0), reference: int | None = None) -> None:
         low, high = sigma
         if not 0 <= low < high:
-            raise UserError(f'path: sigma={tuple(sigma)} is not a range of positive numbers')
+            raise UserError(f'sigma={tuple(sigma)} is not a range of positive numbers')
         self.names, self.low, self.high = ('sigma',), (float(low),), (float(high),)
         self.reference = reference
 
@@ -233,7 +233,7 @@ class Compose(Path):
 
     def __init__(self, paths: list[dict | Path]) -> None:
         if not paths:
-            raise UserError('path: Compose needs at least one path')
+            raise UserError('Compose needs at least one path')
         self.paths: list[Path] = [build_path(p) for p in paths]
         kinds = [type(p).__name__.lower() for p in self.paths]
         self.names = tuple(f'{k}.{n}' for k, p in zip(kinds, self.paths, strict=True) for n in p.names)
@@ -250,4 +250,5 @@ class Compose(Path):
 
 def build_path(path: dict | Path) -> Path:
     """A path from its config."""
-    return TRANSFORMS.build(path) if isinstance(path, dict) else path
+    with at_key('path'):
+        return TRANSFORMS.build(path) if isinstance(path, dict) else path

@@ -11,7 +11,7 @@ from eqssl.datasets.depth import depth_note
 from eqssl.models.heads import Batch
 from eqssl.models.layers import has_batch_norm, is_synchronized
 from eqssl.utils import dist
-from eqssl.utils.errors import UserError
+from eqssl.utils.errors import UserError, at_key
 
 
 def _classes(source: Any) -> int:
@@ -38,7 +38,8 @@ def check_fit(model: Any, dataset: Any, batch_size: int, ranks: int, accumulate:
     """
     own = {group for _, task in model.auxiliary.items() for group in task.groups}
     views = {name: len(specs) for name, specs in dataset.views.groups.items() if name not in own}
-    model.head.check_data(Batch(views, _classes(dataset.source), len(dataset), batch_size, ranks, accumulate))
+    with at_key('model.head'):
+        model.head.check_data(Batch(views, _classes(dataset.source), len(dataset), batch_size, ranks, accumulate))
     note = depth_note(dataset.source) if dist.rank() == 0 else None
     if note is not None:
         print_log(f'train_dataloader.dataset.source: {note}', 'current')

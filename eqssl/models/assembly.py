@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from eqssl.models.backbones.contract import describe
 from eqssl.models.backbones.conv import take_size_groups
 from eqssl.registry import MODELS
-from eqssl.utils.errors import UserError
+from eqssl.utils.errors import UserError, at_key
 
 
 def build(value: Any) -> Any:
@@ -26,7 +26,8 @@ def build_backbone(config: Any) -> Any:
     """
     _need_config(config, 'backbone')
     try:
-        return take_size_groups(build(config))
+        with at_key('model.backbone'):
+            return take_size_groups(build(config))
     except (AssertionError, KeyError, ValueError, TypeError) as error:
         kind = config.get('type') if isinstance(config, dict) else type(config).__name__
         reason = str(error) or 'a check of its own failed'
@@ -48,7 +49,8 @@ def build_head(config: dict | nn.Module, backbone: Any, neck: Any) -> Any:
     _need_config(config, 'head')
     if isinstance(config, dict):
         seen = None if neck is None else neck.head_input_channels
-        head = MODELS.build({'in_channels': seen or backbone.embed_dims, **config})
+        with at_key('model.head'):
+            head = MODELS.build({'in_channels': seen or backbone.embed_dims, **config})
     if not 0 <= head.momentum <= 1:
         raise UserError(f'model.head.momentum={head.momentum} is not in [0, 1]')
     has_patches = describe(backbone).mask_token is not None
@@ -92,10 +94,8 @@ def build_tasks(configs: dict[str, dict]) -> dict[str, Any]:
     for name, config in configs.items():
         if not name.isidentifier() or hasattr(nn.ModuleDict(), name):
             raise UserError(f"model.auxiliary: '{name}' cannot be the name of a task; choose a plain word")
-        try:
+        with at_key(f'model.auxiliary.{name}'):
             tasks[name] = MODELS.build(config)
-        except UserError as error:
-            raise UserError(f'model.auxiliary.{name}: {error}') from error
     return tasks
 
 

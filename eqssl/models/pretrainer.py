@@ -21,7 +21,7 @@ from eqssl.models.step import Selected, Step
 from eqssl.models.teacher import EMATeacher
 from eqssl.registry import MODELS
 from eqssl.structures import Tokens, Views
-from eqssl.utils.errors import UserError
+from eqssl.utils.errors import UserError, at_key
 from eqssl.utils.progress import Progress, cosine
 from eqssl.utils.randomness import own_stream
 
@@ -64,7 +64,8 @@ class SSLPretrainer(BaseModel):
         self.weights, configs = active_tasks(auxiliary or {})
         with own_stream('neck'):
             if isinstance(neck, dict):
-                neck = MODELS.build({'in_channels': self.backbone.embed_dims, **neck})
+                with at_key('model.neck'):
+                    neck = MODELS.build({'in_channels': self.backbone.embed_dims, **neck})
         self.head: BaseHead = build_head(head, self.backbone, neck)
         tasks: dict[str, AuxiliaryTask] = build_tasks(configs)
         read = any(task.needs_equivariant for task in tasks.values())
@@ -104,7 +105,8 @@ class SSLPretrainer(BaseModel):
             backbone=self.backbone,
             **vars(describe(self.backbone)),
         )
-        task.setup(name, info)
+        with at_key(f'model.auxiliary.{name}'):
+            task.setup(name, info)
         self.auxiliary[name] = task
 
     def _tasks(self) -> list[tuple[str, AuxiliaryTask]]:

@@ -6,14 +6,33 @@ import contextlib
 import difflib
 import errno
 import io
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
+_ROOTS = ('model.', 'model: ', 'train_dataloader.', 'optim_wrapper.', 'evaluation.', 'data_root')  # whole keys
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UserError(Exception):
     """Something that the user can mend; the message names the config key or file and the way out."""
+
+
+@contextlib.contextmanager
+def at_key(key: str) -> Iterator[None]:
+    """Puts the config key in front of what a part refuses: parts know their own arguments, builders where they stand.
+
+    ``temperature=0 must be positive`` becomes ``model.head.temperature=0 must be positive`` for the key ``model.head``;
+    any other sentence follows a colon, and one that begins with a whole key of its own stays.
+    """
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        if text.startswith(_ROOTS):
+            raise
+        joint = '.' if re.match(r'[a-z_][\w.\[\]]*(=|: )', text) else ': '
+        raise UserError(f'{key}{joint}{text}') from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -112,13 +112,13 @@ CASES = {
          'model.neck': dict(_delete_=True, type='eqssl.SplitNeck', out_channels=64, equi_dims=32, invariant='linear')},
         r'model.auxiliary.recon draws images from a grid .* set model.auxiliary.recon.decoder.grid'
     ),
-    'angle out of range': ({'model.auxiliary.recon.path.degrees': 400.0}, r'model.auxiliary.recon: path: .*400.0'),
-    'shift out of range': ({'model.auxiliary.recon.path.pixels': -1.0}, r'model.auxiliary.recon: path: .*-1.0'),
+    'angle out of range': ({'model.auxiliary.recon.path.degrees': 400.0}, r'model.auxiliary.recon.path.degrees=400.0'),
+    'shift out of range': ({'model.auxiliary.recon.path.pixels': -1.0}, r'model.auxiliary.recon.path.pixels=-1.0'),
     'blur without a range': (
         {'model.auxiliary.recon.path': dict(_delete_=True, type='eqssl.Blur', sigma=(2.0, 1.0))},
-        r'model.auxiliary.recon: path: sigma=\(2.0, 1.0\)'
+        r'model.auxiliary.recon.path.sigma=\(2.0, 1.0\)'
     ),
-    'k larger than the batch': (task('AdaptiveTopK', share=1.5), 'model.auxiliary.extra: share=1.5 .* k cannot exceed'),
+    'k larger than the batch': (task('AdaptiveTopK', share=1.5), 'model.auxiliary.extra.share=1.5 .* k cannot exceed'),
     'no equivariant dims': ({'model.neck.equi_dims': 0}, 'model.neck.equi_dims=0 must be at least 1'),
     'equivariant task without a neck': (
         {'model.neck': None}, 'model.auxiliary.recon reads equivariant features; add neck'
@@ -126,9 +126,13 @@ CASES = {
     'a task whose name is taken': (
         {'model.auxiliary.keys': dict(type='eqssl.AugSelfTask')}, "'keys' cannot be the name"
     ),
-    'angles that are none': (task('RotationTask', angles=1, head=dict(type='eqssl.RotationHead')), 'extra: angles=1'),
+    'a head of a task': (
+        task('RotationTask', head=dict(type='eqssl.RotationHead', norm='gn')), "model.auxiliary.extra.head.norm='gn'"
+    ),
+    'an expander without layers': (task('SIETask', layers=0), 'model.auxiliary.extra.layers=0'),
+    'angles that are none': (task('RotationTask', angles=1, head=dict(type='eqssl.RotationHead')), 'extra.angles=1'),
     'a decoder of two stages': (
-        {'model.auxiliary.recon.decoder.channels': (32, 16)}, r'decoder: channels=\(32, 16\) must be three'
+        {'model.auxiliary.recon.decoder.channels': (32, 16)}, r'recon.decoder.channels=\(32, 16\) must be three'
     ),
     'both lengths': ({'train_cfg.max_epochs': 3}, 'exactly one of max_epochs and max_iters'),
 }  # fmt: skip

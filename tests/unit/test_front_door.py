@@ -6,7 +6,7 @@ import pytest
 
 from eqssl.config.schema import accepted_keys, check_keys, resolve
 from eqssl.install import environment as env
-from eqssl.utils.errors import UserError, did_you_mean, run_cli
+from eqssl.utils.errors import UserError, at_key, did_you_mean, run_cli
 from eqssl.utils.tables import format_table, write_json
 from tests.conftest import ROOT
 
@@ -158,3 +158,19 @@ def test_report_is_one_self_contained_file(tmp_path):
     report.picture(np.zeros((4, 4, 3), np.uint8), 'black')
     text = report.write(tmp_path / 'r.html').read_text()
     assert 'a &lt;title&gt;' in text and 'data:image/png;base64' in text and 'http' not in text
+
+
+@pytest.mark.parametrize(
+    ('said', 'shown'),
+    [
+        ('layers=0 must be at least 1', 'model.head.layers=0 must be at least 1'),
+        ("decoder.kind='x' is none of y", "model.head.decoder.kind='x' is none of y"),
+        ('two sizes do not fit', 'model.head: two sizes do not fit'),
+        ('model.neck.equi_dims=9 is too much', 'model.neck.equi_dims=9 is too much'),
+        ('train_dataloader.batch_size=1 is too small', 'train_dataloader.batch_size=1 is too small'),
+    ],
+)
+def test_builders_put_the_key_in_front(said, shown):
+    with pytest.raises(UserError) as caught, at_key('model.head'):
+        raise UserError(said)
+    assert str(caught.value) == shown

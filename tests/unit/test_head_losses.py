@@ -15,7 +15,7 @@ from eqssl.models.layers import commit_step
 from eqssl.models.layers.mlp import mlp
 from eqssl.models.step import Selected, Step
 from eqssl.structures import Views
-from eqssl.utils.errors import UserError
+from eqssl.utils.errors import UserError, at_key
 from eqssl.utils.progress import Progress
 
 B, D = 6, 5
@@ -271,11 +271,11 @@ def test_mlp_layouts():
         (lambda: heads.SwAVHead(D, epsilon=0), 'model.head.epsilon=0'),
         (lambda: heads.DINOHead(D, centering='median'), "model.head.centering='median'"),
         (lambda: heads.DINOHead(D, warmup_teacher_temp=0), 'model.head.warmup_teacher_temp=0'),
-        (lambda: heads.IBOTHead(D, patch_teacher_temp=0), 'temperatures of the patch teacher'),
+        (lambda: heads.IBOTHead(D, patch_teacher_temp=0), 'model.head: temperatures of the patch teacher'),
         (lambda: heads.DINOv2Head(D, koleo_weight=-1), 'model.head.koleo_weight=-1'),
-        (lambda: heads.BYOLHead(D, layers=0), 'MLP of 0 layers'),
+        (lambda: heads.BYOLHead(D, layers=0), 'model.head.layers=0'),
     ],
 )
 def test_wrong_values_name_the_config_key(make, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message), at_key('model.head'):
         make()

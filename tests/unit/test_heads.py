@@ -13,7 +13,7 @@ from eqssl.models.layers import commit_step
 from eqssl.models.monitors import spread
 from eqssl.models.step import Selected, Step
 from eqssl.structures import Masks, Views
-from eqssl.utils.errors import UserError
+from eqssl.utils.errors import UserError, at_key
 from eqssl.utils.progress import Progress
 
 B, N, D, K = 3, 4, 8, 6
@@ -146,5 +146,5 @@ def test_spread_tells_collapse_from_health():
     'kw', [dict(student_temp=0), dict(patch_center='some'), dict(patch_out_dim=9), dict(teacher_temp=-1)]
 )
 def test_wrong_parameters_name_the_config_key(kw):
-    with pytest.raises(UserError, match='model.head'):
+    with pytest.raises(UserError, match='model.head'), at_key('model.head'):
         IBOTHead(in_channels=4, out_dim=5, **kw)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from eqssl.augment.paths import SE2, Blur, Color, Compose, Rotation, Translation, warp
+from eqssl.augment.paths import SE2, Blur, Color, Compose, Rotation, Translation, build_path, warp
 from eqssl.utils.errors import UserError
 
 PATHS = [
@@ -114,12 +114,19 @@ def test_padding_zeros_shows_black_corners_and_reflect_does_not():
 
 
 @pytest.mark.parametrize(
-    'build', [lambda: Rotation(degrees=0), lambda: Rotation(degrees=200), lambda: SE2(padding='wrap'),
-              lambda: Color(hue=0.7), lambda: Blur(sigma=(2, 1)), lambda: Compose([])]
-)  # fmt: skip
-def test_parameters_out_of_range_are_refused(build):
-    with pytest.raises(UserError, match='path'):
-        build()
+    ('config', 'message'),
+    [
+        (dict(type='eqssl.Rotation', degrees=0), r'path.degrees=0 must lie in \(0.0, 180\]'),
+        (dict(type='eqssl.Rotation', degrees=200), 'path.degrees=200'),
+        (dict(type='eqssl.SE2', padding='wrap'), "path.padding='wrap' is none of"),
+        (dict(type='eqssl.Color', hue=0.7), 'path.hue=0.7'),
+        (dict(type='eqssl.Blur', sigma=(2, 1)), r'path.sigma=\(2, 1\) is not a range'),
+        (dict(type='eqssl.Compose', paths=[]), 'path: Compose needs at least one path'),
+    ],
+)
+def test_parameters_out_of_range_are_refused(config, message, registered):
+    with pytest.raises(UserError, match=message):
+        build_path(config)
 
 
 def test_theta_of_the_wrong_size_and_fraction_out_of_range_are_refused():

@@ -13,7 +13,7 @@ from eqssl.models.backbones.contract import BackboneInfo
 from eqssl.models.step import Step
 from eqssl.registry import MODELS
 from eqssl.structures import Views
-from eqssl.utils.errors import UserError
+from eqssl.utils.errors import UserError, at_key
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def build_decoder(config: dict, width: int, name: str, info: ModelInfo) -> Any:
                 f'model.auxiliary.{name} draws images from a grid of patches, which model.backbone '
                 f'{type(info.backbone).__name__} does not tell; set model.auxiliary.{name}.decoder.{key}'
             )
-    return MODELS.build(shapes)
+    with at_key('decoder'):
+        return MODELS.build(shapes)
 
 
 class AuxiliaryTask(nn.Module):

@@ -13,7 +13,7 @@ from eqssl.models.label_noise import wrong_labels
 from eqssl.models.step import Step
 from eqssl.registry import MODELS
 from eqssl.structures import Views
-from eqssl.utils.errors import UserError
+from eqssl.utils.errors import UserError, at_key
 from eqssl.utils.randomness import uniforms
 
 
@@ -73,7 +73,8 @@ class RotationTask(AuxiliaryTask):
         """Build the classifier (and the branch with layers of its own)."""
         super().setup(name, info)
         width = info.embedding_dims if self.features == 'projector' else info.embed_dims
-        self.head = MODELS.build({'in_channels': width, 'angles': self.angles, **self.head_cfg})
+        with at_key('head'):
+            self.head = MODELS.build({'in_channels': width, 'angles': self.angles, **self.head_cfg})
         self.patch_size = info.patch_size
         self.branch = None
         if self.shared_stages is not None:

@@ -60,9 +60,7 @@ class VisionTransformer(MMVisionTransformer):
         init_cfg: dict | None = None,
     ) -> None:
         if img_size % patch_size:
-            raise UserError(
-                f'model.backbone: img_size={img_size} is not a multiple of patch_size={patch_size}; change one of them'
-            )
+            raise UserError(f'img_size={img_size} is not a multiple of patch_size={patch_size}; change one of them')
         try:
             super().__init__(
                 arch=arch,
@@ -76,12 +74,12 @@ class VisionTransformer(MMVisionTransformer):
                 init_cfg=init_cfg,
             )
         except AssertionError as error:
-            raise UserError(f'model.backbone: {error}') from error
+            raise UserError(f'{error}') from error
         self.layers: ModuleList = ModuleList([Block(layer) for layer in self.layers])
         self.patch_size = patch_size
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
         if num_registers < 0:
-            raise UserError(f'model.backbone.num_registers={num_registers} must not be negative')
+            raise UserError(f'num_registers={num_registers} must not be negative')
         self.num_registers = num_registers
         if num_registers:
             self.register_tokens = nn.Parameter(torch.zeros(1, num_registers, self.embed_dims))

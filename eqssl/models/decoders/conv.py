@@ -50,9 +50,9 @@ class ReconDecoder(nn.Module):
     ) -> None:
         super().__init__()
         if len(channels) != 3:
-            raise UserError(f'decoder: channels={tuple(channels)} must be three widths (the fourth convolution draws)')
+            raise UserError(f'channels={tuple(channels)} must be three widths (the fourth convolution draws)')
         if groups is not None and any(c % groups for c in channels):
-            raise UserError(f'decoder: channels={tuple(channels)} must be multiples of groups={groups}')
+            raise UserError(f'channels={tuple(channels)} must be multiples of groups={groups}')
         self.grid = grid
         self.sizes = stage_sizes(grid, image_size)
         self.linear = nn.Linear(in_channels, width)

@@ -38,7 +38,7 @@ class TokenDecoder(nn.Module):
     ) -> None:
         super().__init__()
         if image_size % grid:
-            raise UserError(f'decoder: image_size={image_size} is not a multiple of grid={grid}')
+            raise UserError(f'image_size={image_size} is not a multiple of grid={grid}')
         self.grid, self.patch = grid, image_size // grid
         self.linear = nn.Linear(in_channels, width)
         self.position = nn.Parameter(torch.zeros(1, grid * grid, width))
@@ -50,7 +50,7 @@ class TokenDecoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.overlap = overlap
         if overlap and self.patch % 2:
-            raise UserError(f'decoder: overlap=True needs patches of even side, not {self.patch}')
+            raise UserError(f'overlap=True needs patches of even side, not {self.patch}')
         self.pixels: nn.Module
         if overlap:
             self.pixels = nn.ConvTranspose2d(width, 3, 2 * self.patch, self.patch, self.patch // 2)

@@ -119,23 +119,23 @@ class BaseHead(nn.Module):
         crops = batch.views.get(group, 0)
         if crops == 0 or (self.num_crops is not None and crops != self.num_crops):
             raise UserError(
-                f"model.head {name} takes {self.num_crops or 'at least 1'} crops of group '{group}', but "
+                f"{name} takes {self.num_crops or 'at least 1'} crops of group '{group}', but "
                 f'train_dataloader.dataset.views has {crops}'
             )
         extra = sorted(set(batch.views) - {group})
         if extra and not self.multi_crop:
             raise UserError(
-                f"model.head {name} reads crops of group '{group}' alone; remove group '{extra[0]}' from "
+                f"{name} reads crops of group '{group}' alone; remove group '{extra[0]}' from "
                 'train_dataloader.dataset.views'
             )
         if self.needs_labels and batch.classes == 0:
             raise UserError(
-                f'model.head {name} needs labels, but the images have none; set '
+                f'{name} needs labels, but the images have none; set '
                 'train_dataloader.dataset.source.with_label=True (folders are classes) or take another head'
             )
         if self.compares_samples and batch.total < 2:
             raise UserError(
-                f'model.head {name} compares the images of a batch; train_dataloader.batch_size={batch.per_rank} must '
+                f'{name} compares the images of a batch; train_dataloader.batch_size={batch.per_rank} must '
                 'be at least 2'
             )
 

@@ -19,7 +19,7 @@ from eqssl.utils.randomness import uniforms
 
 def _positive(name: str, value: float) -> float:
     if value <= 0:
-        raise UserError(f'model.head.{name}={value} must be positive')
+        raise UserError(f'{name}={value} must be positive')
     return value
 
 
@@ -54,7 +54,7 @@ class SimCLRHead(TwoViewHead):
     ) -> None:
         super().__init__()
         if not 0 <= known_labels <= 1:
-            raise UserError(f'model.head.known_labels={known_labels} is not a share in [0, 1]')
+            raise UserError(f'known_labels={known_labels} is not a share in [0, 1]')
         self.in_channels, self.out_dim, self.separate_views = in_channels, out_dim, separate_views
         self.temperature = _positive('temperature', temperature)
         self.known_labels, self.needs_labels = known_labels, known_labels > 0
@@ -176,9 +176,9 @@ class SupConHead(TwoViewHead):
     ) -> None:
         super().__init__()
         if not 0 <= label_noise <= 1:
-            raise UserError(f'model.head.label_noise={label_noise} is not a share in [0, 1]')
+            raise UserError(f'label_noise={label_noise} is not a share in [0, 1]')
         if label_noise > 0 and (num_classes is None or num_classes < 2):
-            raise UserError(f'model.head.label_noise={label_noise} needs model.head.num_classes of at least 2')
+            raise UserError(f'label_noise={label_noise} needs model.head.num_classes of at least 2')
         self.in_channels, self.out_dim, self.separate_views = in_channels, out_dim, separate_views
         self.temperature = _positive('temperature', temperature)
         self.scale = 1.0 if base_temperature is None else temperature / _positive('base_temperature', base_temperature)
@@ -196,6 +196,4 @@ class SupConHead(TwoViewHead):
         """See :class:`BaseHead`; label noise must know every class."""
         super().check_data(batch)
         if self.label_noise > 0 and batch.classes > self.num_classes:
-            raise UserError(
-                f'model.head.num_classes={self.num_classes}, but the data has {batch.classes} classes; set it to that'
-            )
+            raise UserError(f'num_classes={self.num_classes}, but the data has {batch.classes} classes; set it to that')

@@ -61,11 +61,11 @@ class DINOHead(BaseHead):
         temps = {'student_temp': student_temp, 'teacher_temp': teacher_temp, 'warmup_teacher_temp': warmup_teacher_temp}
         for name, value in temps.items():
             if value <= 0:
-                raise UserError(f'model.head.{name}={value} must be positive')
+                raise UserError(f'{name}={value} must be positive')
         if centering not in ('mean', 'sinkhorn'):
-            raise UserError(f"model.head.centering='{centering}' is neither 'mean' nor 'sinkhorn'")
+            raise UserError(f"centering='{centering}' is neither 'mean' nor 'sinkhorn'")
         if out_dim < 2:
-            raise UserError(f'model.head.out_dim={out_dim}: at least 2 prototypes are needed')
+            raise UserError(f'out_dim={out_dim}: at least 2 prototypes are needed')
         projector = Projector(in_channels, hidden, bottleneck, out_dim, 3, norm_last_layer, use_bn)
         self.projector: Any = nn.ModuleDict({'cls': projector})
         self.in_channels, self.out_dim, self.prototype_dims = in_channels, out_dim, out_dim

@@ -44,7 +44,7 @@ class DINOv2Head(IBOTHead):
     ) -> None:
         super().__init__(in_channels, out_dim, momentum=momentum, norm_last_layer=norm_last_layer, **ibot)
         if koleo_weight < 0:
-            raise UserError(f'model.head.koleo_weight={koleo_weight} is negative')
+            raise UserError(f'koleo_weight={koleo_weight} is negative')
         self.koleo_weight, self.koleo_across_ranks = koleo_weight, koleo_across_ranks
         self.compares_samples = koleo_weight > 0
 
@@ -63,6 +63,6 @@ class DINOv2Head(IBOTHead):
         super().check_data(batch)
         if self.koleo_weight > 0 and not self.koleo_across_ranks and batch.per_rank < 2:
             raise UserError(
-                f'model.head.koleo_across_ranks=False looks for neighbors on one rank; train_dataloader.batch_size='
+                f'koleo_across_ranks=False looks for neighbors on one rank; train_dataloader.batch_size='
                 f'{batch.per_rank} must be at least 2'
             )

@@ -76,11 +76,11 @@ class IBOTHead(DINOHead):
             **dino,
         )
         if patch_center not in ('masked', 'all'):
-            raise UserError(f"model.head.patch_center='{patch_center}' is neither 'masked' nor 'all'")
+            raise UserError(f"patch_center='{patch_center}' is neither 'masked' nor 'all'")
         patch_out_dim = patch_out_dim or out_dim
         if shared and patch_out_dim != out_dim:
             raise UserError(
-                f'model.head: shared=True uses one projector, but out_dim={out_dim} and patch_out_dim={patch_out_dim}; '
+                f'shared=True uses one projector, but out_dim={out_dim} and patch_out_dim={patch_out_dim}; '
                 'make them equal or set shared=False'
             )
         if not shared:
@@ -92,7 +92,7 @@ class IBOTHead(DINOHead):
         patch_temps = (warmup_patch_teacher_temp, patch_teacher_temp)
         self.temps['patch'] = tuple(c if p is None else p for p, c in zip(patch_temps, self.temps['cls'], strict=True))
         if min(self.temps['patch']) <= 0:
-            raise UserError(f'model.head: temperatures of the patch teacher, {self.temps["patch"]}, must be positive')
+            raise UserError(f'temperatures of the patch teacher, {self.temps["patch"]}, must be positive')
         self.needs_all_teacher_patches = patch_center == 'all' and self.centering == 'mean'
         width = bottleneck if self.needs_all_teacher_patches else patch_out_dim
         self.patch_center = Center(width, center_momentum) if self.centering == 'mean' else None

@@ -27,7 +27,7 @@ class SupervisedHead(BaseHead):
     def __init__(self, in_channels: int, num_classes: int) -> None:
         super().__init__()
         if num_classes < 2:
-            raise UserError(f'model.head.num_classes={num_classes} must be at least 2')
+            raise UserError(f'num_classes={num_classes} must be at least 2')
         self.in_channels, self.out_dim = in_channels, num_classes
         self.projector = nn.Linear(in_channels, num_classes)
 
@@ -43,4 +43,4 @@ class SupervisedHead(BaseHead):
         """See :class:`BaseHead`."""
         super().check_data(batch)
         if batch.classes > self.out_dim:
-            raise UserError(f'model.head.num_classes={self.out_dim}, but the data has {batch.classes}; set it to that')
+            raise UserError(f'num_classes={self.out_dim}, but the data has {batch.classes}; set it to that')

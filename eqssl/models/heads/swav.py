@@ -81,11 +81,11 @@ class SwAVHead(BaseHead):
         super().__init__()
         for name, value in (('temperature', temperature), ('epsilon', epsilon), ('iterations', iterations)):
             if value <= 0:
-                raise UserError(f'model.head.{name}={value} must be positive')
+                raise UserError(f'{name}={value} must be positive')
         if prototypes < 2:
-            raise UserError(f'model.head.prototypes={prototypes}: at least 2 are needed')
+            raise UserError(f'prototypes={prototypes}: at least 2 are needed')
         if queue_length < 0:
-            raise UserError(f'model.head.queue_length={queue_length} is negative')
+            raise UserError(f'queue_length={queue_length} is negative')
         self.in_channels, self.out_dim, self.separate_views = in_channels, out_dim, separate_views
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
         self.freeze_prototypes_iters, self.allow_sparse = freeze_prototypes_iters, allow_sparse
@@ -144,19 +144,19 @@ class SwAVHead(BaseHead):
         step = batch.total * batch.accumulate
         if length and (length % step or length % batch.ranks):
             raise UserError(
-                f'model.head.queue_length={length} is not a multiple of the {step} images of an optimizer step '
+                f'queue_length={length} is not a multiple of the {step} images of an optimizer step '
                 f'({batch.ranks} ranks x {batch.per_rank} images x {batch.accumulate}); set it to '
                 f'{max(1, round(length / step)) * step}'
             )
         if length > batch.images:
             raise UserError(
-                f'model.head.queue_length={length} exceeds the {batch.images} images of the data: it would hold an '
+                f'queue_length={length} exceeds the {batch.images} images of the data: it would hold an '
                 'image twice; make it smaller'
             )
         count = self.prototypes.out_features
         if count > batch.total + length and not self.allow_sparse:
             raise UserError(
-                f'model.head.prototypes={count} exceed the {batch.total + length} embeddings that share them (batch '
+                f'prototypes={count} exceed the {batch.total + length} embeddings that share them (batch '
                 f'{batch.total} + queue {length}): most would stay empty; lower prototypes, raise the batch or '
                 'queue_length, or set model.head.allow_sparse=True'
             )

@@ -28,9 +28,7 @@ def mlp(
         out_bias: bias of the last layer; a batch norm behind it makes it superfluous.
     """
     if layers < 1 or out_norm not in OUT_NORMS:
-        raise UserError(
-            f'model.head: an MLP of {layers} layers with out_norm={out_norm!r}; known: {", ".join(OUT_NORMS)}'
-        )
+        raise UserError(f'layers={layers} must be at least 1, out_norm={out_norm!r} one of {", ".join(OUT_NORMS)}')
     modules: list[nn.Module] = []
     for i in range(layers - 1):
         modules.append(nn.Linear(in_channels if i == 0 else hidden, hidden, bias=not norm))

@@ -48,19 +48,17 @@ class SplitNeck(nn.Module):
         super().__init__()
         kind, _, block = split_at.partition(':')
         if kind not in ('linear', 'head_logits', 'backbone', 'block') or (kind == 'block') != block.isdigit():
-            raise UserError(
-                f"model.neck.split_at='{split_at}' is none of 'linear', 'head_logits', 'backbone', 'block:<number>'"
-            )
+            raise UserError(f"split_at='{split_at}' is none of 'linear', 'head_logits', 'backbone', 'block:<number>'")
         if invariant not in ('head', 'linear'):
-            raise UserError(f"model.neck.invariant='{invariant}' is neither 'head' nor 'linear'")
+            raise UserError(f"invariant='{invariant}' is neither 'head' nor 'linear'")
         if kind == 'backbone' and out_channels != in_channels:
             raise UserError(
-                f"model.neck: split_at='backbone' splits the backbone's {in_channels} features; set "
+                f"split_at='backbone' splits the backbone's {in_channels} features; set "
                 f'out_channels={in_channels} (now {out_channels})'
             )
         if not 0 < equi_dims < out_channels:
             raise UserError(
-                f'model.neck.equi_dims={equi_dims} must be at least 1 and less than out_channels={out_channels}, '
+                f'equi_dims={equi_dims} must be at least 1 and less than out_channels={out_channels}, '
                 'the width of the projection that is split'
             )
         self.kind, self.block = kind, int(block) if block else None
@@ -68,7 +66,7 @@ class SplitNeck(nn.Module):
         self.inv_dims = out_channels - equi_dims
         self.head_makes_invariant = kind == 'head_logits' or (kind in ('linear', 'block') and invariant == 'head')
         if kind == 'block' and invariant == 'linear':
-            raise UserError("model.neck: split_at='block:k' takes invariant='head'")
+            raise UserError("split_at='block:k' takes invariant='head'")
         width = {'linear': equi_dims if invariant == 'head' else out_channels, 'block': equi_dims}.get(kind)
         self.projection = None if width is None else nn.Linear(in_channels, width)
         if self.projection is not None:
