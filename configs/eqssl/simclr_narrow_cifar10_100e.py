@@ -1,8 +1,8 @@
 # reproduces: nothing published; the demo's SimCLR, 100 epochs of CIFAR-10 in batches of 512
 # cost:       as configs/demo/simclr_cifar10.py per image; for one GPU
 # command:    python tools/train.py configs/eqssl/simclr_narrow_cifar10_100e.py
-# expected:   kNN far above raw pixels (0.327)
-# measured:   not run to the end by us
+# expected:   kNN far above raw pixels (0.278)
+# measured:   20 of the epochs on the first 24 000 images, H100: kNN 0.501 +- 0.011, 16 400 images/s; not run to the end by us
 _base_ = ['../demo/simclr_cifar10.py']
 train_dataloader = dict(batch_size=512, num_workers=4)
 train_cfg = dict(_delete_=True, type='eqssl.PretrainLoop', max_epochs=100)
