@@ -29,4 +29,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json and dist.rank() == 0:
         write_json(args.json, metrics)
     dist.leave()
+    if args.launcher != 'none':
+        dist.end_rank(0)
     return 0

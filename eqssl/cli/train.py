@@ -28,4 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from eqssl.utils import dist
 
     dist.adopt_launcher(args.launcher, args.local_rank)
-    return run_training(args)
+    code = run_training(args)
+    if args.launcher != 'none':
+        dist.end_rank(code)
+    return code

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
+import sys
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as torch_dist
@@ -155,6 +158,19 @@ def leave() -> None:
     if torch_dist.is_initialized():
         torch_dist.barrier()
         torch_dist.destroy_process_group()
+
+
+def end_rank(code: int) -> NoReturn:
+    """End a launched process after :func:`leave`: exit handlers, flushed streams, no taking down of the interpreter.
+
+    Threads of torch that outlive the group abort that now and then (SIGABRT, on a busy machine), and torchrun then
+    calls a finished job failed.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def adopt_launcher(launcher: str, local_rank: int = 0) -> None:
