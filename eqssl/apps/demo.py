@@ -16,6 +16,7 @@ from eqssl.apps.compare import fingerprint
 from eqssl.apps.evaluate import load_model
 from eqssl.apps.open_config import open_config
 from eqssl.apps.process import train_process
+from eqssl.apps.seeds import MEASURES
 from eqssl.checkpoint.store import list_checkpoints
 from eqssl.config.reader import read_config
 from eqssl.evaluation import Evaluation
@@ -32,7 +33,6 @@ from eqssl.visualization.pictures import montage, with_captions
 CONFIGS = shipped('configs', 'demo')
 STORED = shipped('demo', 'base_results.json')
 METHODS = {'simclr': 'SimCLR', 'ibot': 'iBOT'}
-PATHS = ('rotation', 'translation', 'color', 'blur', 'mean')
 CURVES = {'kNN top-1': 'knn_top1', 'R2, mean over paths (linear probe)': 'r2/mean/all/ridge'}
 CURVE_TASK = 'progress'  # of the config's evaluation; the table does without
 Results = dict[str, dict[str, float]]
@@ -150,8 +150,7 @@ def table_rows(results: Results) -> list[dict[str, Any]]:
     """One row per network: kNN, R2 per path, collapse monitors."""
     rows = []
     for name, result in results.items():
-        row: dict[str, Any] = {'': name, 'kNN top-1': result.get('knn_top1')}
-        row.update({f'R2 {path}': result.get(f'r2/{path}/all/mlp') for path in PATHS})
+        row: dict[str, Any] = {'': name, **{heading: result.get(key) for heading, key in MEASURES.items()}}
         row.update({f'R2 true {k[7:]}': v for k, v in result.items() if k.startswith('latent/')})
         row.update({'RankMe': result.get('rankme'), 'feature std': result.get('feature_std')})
         rows.append({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()})

@@ -46,29 +46,11 @@ class Job:
 
     def command(self, work_dir: Path, resume: bool) -> list[str]:
         """The command line of one start."""
-        flags = ['eqssl', 'train', self.config, '--work-dir', str(work_dir)]
-        flags += ['--resume'] if resume else []
-        if self.ranks > 1:
-            flags += ['--launcher', 'pytorch']
-            launch = [
-                '-m',
-                'torch.distributed.run',
-                '--nproc_per_node',
-                str(self.ranks),
-                '--master_port',
-                str(self.port),
-            ]
-        else:
-            launch = []
-        return [
-            sys.executable,
-            *launch,
-            '-m',
-            *flags,
-            '--cfg-options',
-            'default_hooks.logger.interval=1',
-            *self.options,
-        ]
+        launch = ['-m', 'torch.distributed.run', '--nproc_per_node', str(self.ranks), '--master_port', str(self.port)]
+        flags = ['--work-dir', str(work_dir), *['--resume'] * resume, *['--launcher', 'pytorch'] * (self.ranks > 1)]
+        options = ['--cfg-options', 'default_hooks.logger.interval=1', *self.options]
+        start = [sys.executable, *launch] if self.ranks > 1 else [sys.executable]
+        return [*start, '-m', 'eqssl', 'train', self.config, *flags, *options]
 
     def start(self, work_dir: Path, resume: bool) -> subprocess.Popen:
         """Start it as a process group of its own, output to ``<work_dir>.out``."""

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table and the gain of reconstruction over the base alone, seed by seed."""
-    from eqssl.utils.spread import read_results, seeds_table
+    from eqssl.apps.seeds import read_results, seeds_table
     from eqssl.utils.tables import format_table, write_json
 
     rows = seeds_table(read_results(args.folders))

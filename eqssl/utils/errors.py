@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
-_ROOTS = ('model.', 'model: ', 'train_dataloader.', 'optim_wrapper.', 'evaluation.', 'data_root')  # whole keys
+_ROOTS = ('model.', 'train_dataloader.', 'optim_wrapper.', 'evaluation.', 'data_root')  # whole keys
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

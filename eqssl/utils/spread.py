@@ -2,30 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-from eqssl.utils.errors import UserError
-
-MEASURES = {
-    'kNN top-1': 'knn_top1',
-    **{f'R2 {path}': f'r2/{path}/all/mlp' for path in ('rotation', 'translation', 'color', 'blur', 'mean')},
-}
-
-
-def read_results(folders: Sequence[str | Path]) -> list[dict[str, dict[str, float]]]:
-    """``results.json`` of several work dirs: network -> measure -> value (a stored result counts as its network)."""
-    results = []
-    for folder in folders:
-        path = Path(folder) / 'results.json'
-        if not path.is_file():
-            raise UserError(f'{path} does not exist; run the demo (or tools/evaluate.py --json) there first')
-        found = json.loads(path.read_text())
-        results.append({name.removesuffix(' (stored)'): result for name, result in found.items()})
-    return results
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
@@ -50,11 +29,3 @@ def summarize(results: Sequence[dict[str, dict[str, float]]], measures: dict[str
 def paired_gain(results: Sequence[dict[str, dict[str, float]]], ours: str, base: str, key: str) -> list[float]:
     """Gain of one network over another, run by run (same seed: same data, same initial weights)."""
     return [r[ours][key] - r[base][key] for r in results]
-
-
-def seeds_table(results: Sequence[dict[str, dict[str, float]]]) -> list[dict[str, Any]]:
-    """Runs of the demo: one row per network, and the gain of the last over the one before, seed by seed."""
-    rows = summarize(results, MEASURES)
-    base, ours = list(results[0])[-2:]
-    gains = {k: mean_and_spread(paired_gain(results, ours, base, m)) for k, m in MEASURES.items()}
-    return [*rows, {'': 'gain, seed by seed', **gains}]

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from eqssl.utils.spread import paired_gain, read_results
+from eqssl.apps.seeds import read_results
+from eqssl.utils.spread import paired_gain
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow

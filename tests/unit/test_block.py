@@ -55,6 +55,8 @@ def test_drop_path_keeps_the_mean_and_its_share_in_half_precision():
     assert abs(kept.float().mean() - 0.7) < 0.011  # 3 standard deviations
     torch.testing.assert_close(out[kept].unique(), torch.tensor([1 / 0.7]))
     assert drop.eval()(x) is x
+    rare = DropPath(0.001).train()(torch.ones(200000, 1, dtype=torch.bfloat16))
+    assert 5e-4 < float((rare == 0).float().mean()) < 2e-3  # drawn in bfloat16, nothing would be dropped
 
 
 def test_all_blocks_are_few_whole_graphs():

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from eqssl.engine import OptimWrapper
 from eqssl.evaluation import Evaluation, EvaluationTask
+from eqssl.evaluation.task import as_task
 from eqssl.models.auxiliary import AuxiliaryTask
 from eqssl.models.heads import TwoViewHead
 from eqssl.models.layers import StepState
 from eqssl.registry import DATASETS, EVALUATORS, MODELS
+from eqssl.utils.errors import UserError
 from tests.helpers import base_config, batch, build_model
 
 pytestmark = pytest.mark.usefixtures('registered')
@@ -156,5 +158,8 @@ def test_an_evaluation_task_a_bare_callable_and_a_source_measure_networks_and_co
     model = toy_model().eval()
     found = evaluation.run(model)
     assert found['count'] == 12 and found['length'] > 0
+    for almost in (type('Almost', (), {'pixels': None, '__call__': None})(), 3):
+        with pytest.raises(UserError, match=r'evaluation.tasks.mine: \w+ must subclass'):
+            as_task('mine', almost)
     controls = evaluation.pixels(model)
     assert set(controls) == {'length'} and controls['length'] != found['length']

@@ -127,6 +127,24 @@ def test_a_signal_saves_and_stops_at_the_step_boundary(tmp_path, number):
     assert saved == [8] and run.interrupted and run.train_loop.stop_training
 
 
+def test_a_signal_without_a_checkpoint_hook_stops_all_the_same(tmp_path):
+    hook = hooks.SignalHook()
+    run = runner(
+        tmp_path, iter=1, max_iters=10, hooks=[hook], train_loop=SimpleNamespace(stop_training=False),
+        optim_wrapper=SimpleNamespace(should_update=lambda: True),
+    )  # fmt: skip
+    hook.received = signal.SIGTERM
+    hook.after_train_iter(run, 1)
+    assert run.interrupted and run.train_loop.stop_training
+
+
+def test_an_interrupted_trial_promises_nothing(capsys):
+    from eqssl.apps.trial import TrialHook
+
+    TrialHook().after_train(SimpleNamespace(interrupted=True))
+    assert capsys.readouterr().out == ''
+
+
 def test_a_checkpoint_between_accumulated_parts_waits_for_the_step(tmp_path):
     saved, ready = [], [False]
     writer = hooks.CheckpointHook(interval=3, by_epoch=False)
