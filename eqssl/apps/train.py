@@ -17,7 +17,7 @@ from eqssl.config.finetuning import is_downstream
 from eqssl.config.reader import read_config
 from eqssl.config.wrapper import launch_timeout
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
-from eqssl.engine.work_dir import check_work_dir, claimed, continues, refuse_used, remove_traces
+from eqssl.engine.work_dir import check_work_dir, claimed, continues, refuse_used
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 
@@ -91,9 +91,7 @@ def run_training(args: Any) -> int:
         print(f'{args.config}: checked, {looked_at}')
         return 0
     dist.init_from_launcher(args.launcher, launch_timeout(cfg))
-    with claimed(cfg.work_dir, goes_on or trial):
-        if trial:  # its work dir is its own; the last trial's goes
-            dist.rank_0_decides(lambda: remove_traces(Path(cfg.work_dir)))
+    with claimed(cfg.work_dir, goes_on or trial):  # the log of the last trial, all that it left, begins anew
         with config_errors(args.config):
             runner = job.build(cfg)
         runner.train()

@@ -69,16 +69,11 @@ def clear(path: Path) -> None:
     check_work_dir(str(path))
     lock = WorkDirLock(str(path))
     try:
-        remove_traces(path)
+        for name in traces(path):
+            (path / name).unlink(missing_ok=True)
+            hash_file_of(path / name).unlink(missing_ok=True)
     finally:
         lock.release()
-
-
-def remove_traces(path: Path) -> None:
-    """As :func:`clear`, for a process that holds the work dir."""
-    for name in traces(path):
-        (path / name).unlink(missing_ok=True)
-        hash_file_of(path / name).unlink(missing_ok=True)
 
 
 class WorkDirLock:
