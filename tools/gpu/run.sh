@@ -11,7 +11,8 @@
 #
 # DEVICE=cpu STEPS=2 tries all of it on a CPU, small. OUT: folder of the results (default work_dirs/gpu_results), WORK: of the
 # unpacked images and the trainings (work_dirs/gpu), PACK: the pack (.gpu), PYTHON, MINUTES (9), BASES: patterns in configs/ for
-# the first step, TRAININGS: names for the last. Started again, it measures anew, and unfinished trainings go on.
+# the first step, TRAININGS: names for the last, EPOCHS: of each instead of its config's, AT_ONCE: so many side by side.
+# Started again, it measures anew, and unfinished trainings go on.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 DEVICE=${DEVICE:-cuda} STEPS=${STEPS:-} OUT=${OUT:-work_dirs/gpu_results} WORK=${WORK:-work_dirs/gpu} PACK=${PACK:-.gpu} PYTHON=${PYTHON:-python3}
@@ -19,6 +20,7 @@ SECONDS_ALL=$((${MINUTES:-9} * 60))
 END=$(($(date +%s) + SECONDS_ALL))
 mkdir -p "$OUT"
 export PYTHONUNBUFFERED=1 PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+STOP=75 # seconds that trainings have for saving
 status=0
 
 left() { echo $((END - $(date +%s) - SECONDS_ALL * ${1:-0} / 100)); }
@@ -52,8 +54,8 @@ step correctness 60 "$PYTHON" tools/gpu/correctness.py --device "$DEVICE" --data
     ${BASES:+--configs $BASES} --out "$OUT/correctness.jsonl"
 step throughput 37 "$PYTHON" tools/gpu/throughput.py --device "$DEVICE" "${throughput[@]}" \
     --seconds "$(left 41)" --out "$OUT/throughput.jsonl"
-step trainings 0 "$PYTHON" tools/gpu/trainings.py --data-root "$DATA" "${small[@]}" --seconds "$(left 14)" \
-    ${TRAININGS:+--configs $TRAININGS} \
+step trainings 0 "$PYTHON" tools/gpu/trainings.py --data-root "$DATA" "${small[@]}" --seconds "$(($(left) - STOP))" \
+    ${TRAININGS:+--configs $TRAININGS} ${EPOCHS:+--epochs $EPOCHS} ${AT_ONCE:+--at-once $AT_ONCE} \
     --work-dirs "$WORK" --out "$OUT/trainings.jsonl"
 cat "$OUT"/{correctness,throughput,trainings}.txt > "$OUT/summary.txt" 2> /dev/null
 exit $status
