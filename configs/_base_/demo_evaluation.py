@@ -1,4 +1,4 @@
-# kNN, R2 of four transformations by a small MLP, collapse monitors; during training a sample of it, for curves.
+# kNN, R2 of four transformations by a small MLP, collapse monitors; `progress` is what the demo measures during training.
 _base_ = ['runtime/default.py']
 _paths = dict(
     rotation=dict(type='eqssl.Rotation', padding='reflect'),
@@ -28,14 +28,4 @@ evaluation = dict(
             type='eqssl.Equivariance', paths=_paths, probes=('ridge',), parts=('all',), train=1000, test=500
         ),
     ),
-)
-default_hooks = dict(
-    evaluation=dict(
-        type='eqssl.EvaluationHook',
-        interval=108,
-        by_epoch=False,
-        tasks=['knn', 'progress'],
-        limits=dict(train=1000, test=500),
-        at_start=True,
-    )
 )

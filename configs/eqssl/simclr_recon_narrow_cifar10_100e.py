@@ -10,5 +10,5 @@ param_scheduler = [dict(type='eqssl.CosineSchedule', param_name='lr', warmup=5)]
 default_hooks = dict(
     checkpoint=dict(interval=10, by_epoch=True),
     logger=dict(interval=50),
-    evaluation=dict(_delete_=True, type='eqssl.EvaluationHook', interval=20, by_epoch=True),
+    evaluation=dict(type='eqssl.EvaluationHook', interval=20, by_epoch=True),
 )

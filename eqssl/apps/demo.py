@@ -35,6 +35,13 @@ STORED = shipped('demo', 'base_results.json')
 METHODS = {'simclr': 'SimCLR', 'ibot': 'iBOT'}
 CURVES = {'kNN top-1': 'knn_top1', 'R2, mean over paths (linear probe)': 'r2/mean/all/ridge'}
 CURVE_TASK = 'progress'  # of the config's evaluation; the table does without
+WATCH = tuple(  # what is measured during training: a sample, for the curves
+    f'default_hooks.evaluation.{setting}'
+    for setting in (
+        'type=eqssl.EvaluationHook', 'interval=108', 'by_epoch=False', f'tasks=[knn,{CURVE_TASK}]', 'limits.train=1000',
+        'limits.test=500', 'at_start=True',
+    )
+)  # fmt: skip
 Results = dict[str, dict[str, float]]
 Lines = list[dict[str, float]]
 
@@ -63,7 +70,7 @@ class Demo:
     @property
     def overrides(self) -> list[str]:
         """All ``--cfg-options``."""
-        return [f'randomness.seed={self.seed}', *self.options]
+        return [f'randomness.seed={self.seed}', *WATCH, *self.options]
 
     def work_dir(self, base: bool) -> Path:
         """Of the training with reconstruction, or of the base alone."""
@@ -129,7 +136,7 @@ def stored_base(demo: Demo) -> dict[str, Any] | None:
 
 def base_mark(demo: Demo) -> str:
     """What tells whether a stored result is of the base's config as it is now."""
-    return fingerprint(read_config(str(demo.config(base=True))))
+    return fingerprint(read_config(str(demo.config(base=True)), WATCH))
 
 
 def store_base(demo: Demo, result: dict[str, float]) -> None:

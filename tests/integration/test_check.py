@@ -6,6 +6,7 @@ import pytest
 
 from eqssl.apps.train import run_training
 from eqssl.utils.errors import UserError
+from tests.conftest import ROOT
 from tests.integration.runs import train
 from tests.integration.test_bad_input import arguments
 
@@ -50,3 +51,18 @@ def test_what_cannot_be_continued_is_told_before_the_launch(tiny_config, tmp_pat
     assert run_training(arguments(tmp_path, config=tiny_config, options=gone, check=1, resume='auto')) == 0
     with pytest.raises(UserError, match="'/nope.pth' does not exist"):
         run_training(arguments(tmp_path / 'new', config=tiny_config, check=1, resume='/nope.pth'))
+
+
+def test_a_config_on_the_demos_base_trains_without_its_evaluation(image_folder, tmp_path):
+    """The demo's wish to be measured is the demo's, not its configs'."""
+    config = tmp_path / 'mine.py'
+    config.write_text(f"""
+_base_ = ['{ROOT}/configs/demo/ibot_objects.py']
+data_root = '{image_folder}'
+train_dataloader = dict(batch_size=4, dataset=dict(source=dict(_delete_=True, type='eqssl.ImageFolder')))
+train_cfg = dict(max_iters=1)
+param_scheduler = [dict(type='eqssl.CosineSchedule', param_name='lr', by_epoch=False)]
+evaluation = None
+""")
+    assert run_training(arguments(tmp_path, config=str(config), options={})) == 0
+    assert not (tmp_path / 'work' / 'evaluation.jsonl').exists()
