@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from eqssl.utils.tables import format_table
 from eqssl.visualization import Report
 from eqssl.visualization.curves import draw_comparison, draw_curves, read_log
 from eqssl.visualization.pictures import montage, with_captions
+
+if TYPE_CHECKING:
+    from eqssl.models.pretrainer import SSLPretrainer
 
 CONFIGS = shipped('configs', 'demo')
 STORED = shipped('demo', 'base_results.json')
@@ -131,7 +134,7 @@ def in_plain_colors(dataset: dict) -> dict:
     return {**dataset, 'views': {**dataset['views'], 'views': views}, 'cut': 'worker'}
 
 
-def draw_views(report: Report, cfg: Any, model: Any, columns: int = 8) -> np.ndarray:
+def draw_views(report: Report, cfg: Any, model: SSLPretrainer, columns: int = 8) -> np.ndarray:
     """Originals, views, targets beside reconstructions; PCA maps. Returns the first of these as one picture."""
     from eqssl.datasets import collate_views
 

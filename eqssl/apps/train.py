@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,7 +38,7 @@ class Job(Protocol):
         """A Runner, complete."""
 
 
-def apply_flags(cfg: Config, args: Any) -> None:
+def apply_flags(cfg: Config, args: argparse.Namespace) -> None:
     """Command-line flags into config keys."""
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -66,7 +67,7 @@ def apply_flags(cfg: Config, args: Any) -> None:
         cfg.auto_scale_lr['enable'] = True
 
 
-def run_training(args: Any) -> int:
+def run_training(args: argparse.Namespace) -> int:
     """Train as ``train`` is told: pre-training, or a downstream config with its library.
 
     Returns:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 
@@ -82,7 +81,7 @@ def read_config(path: str, options: Options | None = None) -> Config:
     return cfg
 
 
-def drop_deletes(value: Any) -> None:
+def drop_deletes(value: object) -> None:
     """Take out every ``_delete_`` whose base had nothing to delete; mmengine leaves it in."""
     if isinstance(value, dict):
         value.pop('_delete_', None)

@@ -105,7 +105,7 @@ class Experiment:
         return cls(**{'name': name, **known, 'results': results, 'curve': value.get('curve') or []})
 
 
-def fingerprint(value: Any, leave_out: Sequence[str] = WHERE) -> str:
+def fingerprint(value: object, leave_out: Sequence[str] = WHERE) -> str:
     """A name for a config or a part of one, equal for equal settings; where a run lies is none of them."""
     plain = value.to_dict() if isinstance(value, Config) else value
     if isinstance(plain, dict):
@@ -130,7 +130,7 @@ def hardware(ranks: int = 1) -> dict[str, Any]:
     return {'device': device, 'ranks': ranks, 'threads': torch.get_num_threads()}
 
 
-def describe_data(dataset: Any, root: Any = None) -> dict[str, Any]:
+def describe_data(dataset: Any, root: object = None) -> dict[str, Any]:
     """Number of images, and a hash over what they are called or contain and their labels (of 65 536 at most)."""
     source = getattr(dataset, 'source', dataset)
     found: dict[str, Any] = {'root': str(root)} if root is not None else {}

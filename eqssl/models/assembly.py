@@ -14,7 +14,7 @@ from eqssl.utils.errors import UserError, at_key
 from eqssl.utils.schedule import Schedule
 
 
-def build(value: Any) -> Any:
+def build(value: object) -> Any:
     """A module from its config; a module or None stays what it is."""
     return MODELS.build(value) if isinstance(value, dict) else value
 
@@ -35,7 +35,7 @@ def build_backbone(config: Any) -> Any:
         raise UserError(f'model.backbone {kind} refuses its options: {type(error).__name__}: {reason}') from error
 
 
-def _need_config(config: Any, name: str) -> None:
+def _need_config(config: object, name: str) -> None:
     if not isinstance(config, (dict, nn.Module)):
         raise UserError(f'model.{name}={config!r} must be a dict with a type')
 

@@ -291,4 +291,3 @@ class SSLPretrainer(BaseModel):
         if self.teacher is not None:
             self.teacher.update(self, self.head.ema()(self.progress), finite)
         commit_step(self, finite)
-        self._statistics.commit(finite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
 from PIL import Image
@@ -12,6 +12,9 @@ from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 from eqssl.visualization.pictures import montage, with_captions
+
+if TYPE_CHECKING:
+    from eqssl.engine.runner import Runner
 
 MOVED = ('start', 'ramp', 'share', 'by_epoch')  # arguments of the hook that are the task's schedules
 
@@ -43,19 +46,21 @@ class AdaptiveTopKHook(Hook):
             raise UserError(f'AdaptiveTopKHook: picture_interval={picture_interval} must not be negative')
         self.task, self.picture_interval = task, picture_interval
 
-    def _find(self, runner: Any) -> Any:
+    def _find(self, runner: Runner) -> Any:
         tasks = runner.bare_model.auxiliary
         if self.task not in tasks:
             known = ', '.join(tasks) or 'none'
             raise UserError(f"AdaptiveTopKHook: task='{self.task}' is not under model.auxiliary (there: {known})")
         return tasks[self.task]
 
-    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Say whether this iteration is drawn."""
         task = self._find(runner)
         task.keep_picture = self.picture_interval > 0 and (runner.iter + 1) % self.picture_interval == 0
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Draw what was picked."""
         task = self._find(runner)
         if task.keep_picture and task.picked and dist.rank() == 0:
