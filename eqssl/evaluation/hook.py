@@ -117,5 +117,5 @@ class EvaluationHook(Hook):
         if failed and not getattr(runner, 'interrupted', False):
             raise UserError(
                 f'the training is complete and saved, but its last evaluation failed ({failed}); mend it and run '
-                'tools/evaluate.py'
+                'eqssl evaluate'
             )
