@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eqssl.augment.paths import TransformPath, build_path
-from eqssl.evaluation.feature_store import FeatureStore
+from eqssl.evaluation.feature_store import Change, FeatureStore
 from eqssl.evaluation.regression import (
     fit_mlp,
     fit_ridge,
@@ -85,10 +85,10 @@ class Equivariance(EvaluationTask):
         and means over paths ``r2/mean/<part>/<probe>``."""
         result: dict[str, float] = {}
         parts = [p for p in self.parts if 'pixels' in p or p in store.parts]
-        for name, path in self.paths.items():
-            pairs = {split: self._pairs(store, name, path, split, parts) for split in ('train', 'test')}
+        pairs = {split: self._pairs(store, split, parts) for split in ('train', 'test')}
+        for name in self.paths:
             for part in parts:
-                (x, y), (x_test, y_test) = pairs['train'][part], pairs['test'][part]
+                (x, y), (x_test, y_test) = pairs['train'].pop((name, part)), pairs['test'].pop((name, part))
                 x, x_test = standardize(x, x_test)
                 for probe in self.probes:
                     found = self._fit(probe, x, y, x_test)
@@ -106,24 +106,26 @@ class Equivariance(EvaluationTask):
             return fit_ridge(x, y, x_test, draws=self.draws)
         return fit_mlp(x, y, x_test, self.hidden, self.epochs, seed=self.seed)
 
-    def _pairs(
-        self, store: FeatureStore, name: str, path: TransformPath, split: str, parts: list[str]
-    ) -> dict[str, tuple[Tensor, Tensor]]:
-        """Part -> (pair features ``[draws * n, 2 D]``, scaled theta ``[draws * n, P]``)."""
-        images = store.images(split)[: self.limits[split]]
-        generator = torch.Generator().manual_seed(self.seed + zlib.crc32(f'{name}/{split}'.encode()))
-        theta = path.sample(self.draws * len(images), generator)
-        moved = torch.cat(
-            [
-                path.apply(i, t)
-                for draw in theta.split(len(images))
-                for i, t in zip(images.split(512), draw.split(512), strict=True)
-            ]
-        )
-        key = f'{split}/{name}'
+    def _pairs(self, store: FeatureStore, split: str, parts: list[str]) -> dict[tuple[str, str], tuple[Tensor, Tensor]]:
+        """(path, part) -> (pair features ``[draws * n, 2 D]``, scaled theta ``[draws * n, P]``)."""
+        before = {part: store.features(split, part)[: self.limits[split]] for part in parts}
+        count = len(before[parts[0]]) if parts else 0
+        thetas, changes = {}, {}
+        for name, path in self.paths.items():
+            generator = torch.Generator().manual_seed(self.seed + zlib.crc32(f'{name}/{split}'.encode()))
+            thetas[name] = path.sample(self.draws * count, generator)
+            for number, theta in enumerate(thetas[name].split(count) if count else ()):
+                changes[f'{name}/{number}'] = _moved(path, theta)
+        after = store.transformed(split, changes, parts, count)
         pairs = {}
-        for part in parts:
-            before = store.features(split, part)[: len(images)].repeat(self.draws, 1)
-            pairs[part] = (torch.cat([before, store.of(key, moved, part)], 1), path.scaled(theta))
-        store.forget(key)
+        for name, path in self.paths.items():
+            for part in parts:
+                moved = torch.cat([after[f'{name}/{number}'].pop(part) for number in range(self.draws)])
+                x = torch.cat([before[part].repeat(self.draws, 1), moved], 1)
+                pairs[name, part] = x, path.scaled(thetas[name])
         return pairs
+
+
+def _moved(path: TransformPath, theta: Tensor) -> Change:
+    """Images at some places, each moved to its theta."""
+    return lambda images, places: path.apply(images, theta[places])

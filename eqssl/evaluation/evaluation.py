@@ -35,6 +35,7 @@ class Evaluation:
         limits: split -> largest number of images.
         branch: 'teacher' or 'student'.
         cells: grid of pooled patch tokens.
+        num_workers: that read images; by default up to 8 where there are many files.
     """
 
     def __init__(
@@ -46,12 +47,15 @@ class Evaluation:
         limits: dict[str, int] | None = None,
         branch: str = 'teacher',
         cells: int = 2,
+        num_workers: int | None = None,
     ) -> None:
         self.sources = {'train': _open('train', train), 'test': _open('test', test)}
         self._share_classes()
         built = {name: EVALUATION_TASKS.build(task) for name, task in tasks.items()}
         self.tasks = {name: as_task(name, task) for name, task in built.items()}
-        self.size, self.limits, self.branch, self.cells = size, limits, branch, cells
+        if num_workers is not None and num_workers < 0:
+            raise UserError(f'evaluation.num_workers={num_workers} is negative')
+        self.size, self.limits, self.branch, self.cells, self.num_workers = size, limits, branch, cells, num_workers
         self._store: FeatureStore | None = None
 
     @classmethod
@@ -108,7 +112,9 @@ class Evaluation:
         """A store for a model; images are read once."""
         encoder = encoder_of(model, self.branch)
         if self._store is None:
-            self._store = FeatureStore(encoder, self.sources, self.size, self.limits, self.cells)  # type: ignore
+            self._store = FeatureStore(
+                encoder, self.sources, self.size, self.limits, self.cells, num_workers=self.num_workers
+            )
         return self._store.with_encoder(encoder)
 
     def run(self, model: SSLPretrainer) -> dict[str, float]:

@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
-from PIL import Image
 from torch import Tensor
 
-from eqssl.datasets.image_reader import UnreadableImage
-from eqssl.datasets.sources import content_key
+from eqssl.datasets.sources import Source
 from eqssl.evaluation.regression import require_finite
-from eqssl.utils.errors import UserError
-
-if TYPE_CHECKING:
-    from eqssl.datasets.sources import Source
+from eqssl.evaluation.stream import Features, HeldImages, ImageStream
 
 Encoder = Callable[[Tensor], dict[str, Tensor]]
-Images = tuple[Tensor, Tensor, Tensor | None]
-
-
-def eval_image(image: np.ndarray, size: int, crop_ratio: float = 0.875) -> np.ndarray:
-    """Resize the shorter side to ``size / crop_ratio`` (bicubic) and crop the center; small images are only resized.
-
-    Args:
-        image: ``[H, W, 3]`` uint8.
-        size: output side.
-    """
-    height, width = image.shape[:2]
-    if height == width == size:
-        return image
-    if min(height, width) <= size:
-        crop_ratio = 1.0
-    side = min(height, width) * crop_ratio
-    x, y = (width - side) / 2, (height - side) / 2
-    box = (x, y, x + side, y + side)
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC, box))
+Change = Callable[[Tensor, slice], Tensor]
+BATCH_BYTES = 1 << 25
+PIXELS = {'pixels': 64, 'small_pixels': 16}  # part -> largest side
 
 
 def grid_pool(tokens: Tensor, cells: int) -> Tensor:
@@ -50,79 +26,49 @@ def grid_pool(tokens: Tensor, cells: int) -> Tensor:
     return F.adaptive_avg_pool2d(maps, min(cells, side)).flatten(1)
 
 
-def _chosen(source: Source, limit: int | None) -> list[int]:
-    """Indices of at most ``limit`` images: those with the smallest keys, or spread evenly without keys."""
-    count = len(source)
-    if limit is None or limit >= count:
-        return list(range(count))
-    if not hasattr(source, 'key'):
-        return np.linspace(0, count - 1, limit).astype(int).tolist()
-    keys = np.array([source.key(index) for index in range(count)], dtype=np.uint64)
-    return np.sort(np.argsort(keys, kind='stable')[:limit]).tolist()
-
-
-def in_own_order(images: Tensor, labels: Tensor, latents: Tensor | None) -> Images:
-    """Images sorted by a hash of their content (with label and latents), for a result that no order changes."""
-    parts = [images.numpy(), labels.numpy()] + ([] if latents is None else [latents.numpy()])
-    keys = [content_key(*(part[i].tobytes() for part in parts)) for i in range(len(images))]
-    order = torch.from_numpy(np.argsort(np.array(keys, dtype=np.uint64), kind='stable'))
-    return images[order], labels[order], None if latents is None else latents[order]
+def usual_batch(size: int) -> int:
+    """Images of one side that are encoded at once."""
+    return 256 if torch.cuda.is_available() else min(256, max(8, BATCH_BYTES // (4 * 3 * size * size)))
 
 
 class FeatureStore:
-    """Images in [0, 1] and features of the two splits, computed once.
+    """Features of the two splits, computed once; images are read in batches when they are needed and not kept.
 
-    The images stand in an order of their own, by a hash of their content: every result is the same for any order of the
-    data set, and the first n of them are a sample of all classes.
+    Every split stands in an order of its own, see :class:`ImageStream`.
 
     Parts: 'cls' (class token), 'all' (class token and patch tokens pooled to a grid), 'inv', 'equi' (pooled to a grid)
-    where the model has a neck, 'pixels' for raw pixels and 'small_pixels' for pixels averaged to 16 x 16 (probes).
+    where the model has a neck; 'pixels' for raw pixels (averaged to 64 x 64 where there are more) and 'small_pixels'
+    for pixels averaged to 16 x 16 (probes).
 
     Args:
         encoder: images ``[n, 3, S, S]`` in [0, 1] to a dict of features (see ``SSLPretrainer.predict``).
         sources: split ('train', 'test') -> source.
         size: image side.
-        limits: split -> largest number of images; which ones follows from themselves, not from where they stand.
+        limits: split -> largest number of images.
         cells: grid of pooled patch tokens: 1 is their mean, 2 keeps four quarters (small shifts vanish in a mean).
-        batch_size: of extraction.
+        batch_size: of extraction; None: 256, without a GPU fewer of large images (32 MB of pixels).
+        num_workers: see :class:`ImageStream`.
+        images: split -> images ``[n, 3, S, S]``, labels and latents in memory, in the place of sources.
     """
 
     def __init__(
         self,
         encoder: Encoder,
-        sources: dict[str, Any],
+        sources: Mapping[str, Source],
         size: int,
-        limits: dict[str, int | None] | None = None,
+        limits: Mapping[str, int | None] | None = None,
         cells: int = 2,
-        batch_size: int = 256,
-        images: dict[str, Images] | None = None,
+        batch_size: int | None = None,
+        num_workers: int | None = None,
+        images: Mapping[str, tuple[Tensor, Tensor, Tensor | None]] | None = None,
     ) -> None:
-        self.encoder, self.size, self.cells, self.batch_size = encoder, size, cells, batch_size
+        self.encoder, self.cells, self.batch_size = encoder, cells, batch_size or usual_batch(size)
         limits = limits or {}
-        given = images or {s: self._read(s, source, limits.get(s)) for s, source in sources.items()}
-        self.data = {split: in_own_order(*data) for split, data in given.items()}
-        self._cache: dict[str, dict[str, Tensor]] = {}
-
-    def _read(self, split: str, source: Source, limit: int | None) -> Images:
-        """Images ``[n, 3, S, S]`` in [0, 1], labels ``[n]``, latents ``[n, L]`` or None; unreadable ones left out."""
-        images, labels, kept, unreadable = [], [], [], []
-        for index in _chosen(source, limit):
-            try:
-                images.append(eval_image(source.load(index), self.size))
-            except UnreadableImage as error:
-                unreadable.append(f'{source.name(index)} ({error})')
-                continue
-            labels.append(source.label(index))
-            kept.append(index)
-        if not images:
-            raise UserError(f'evaluation.{split}: no image can be read; the first is {unreadable[0]}')
-        if unreadable:
-            print_log(
-                f'evaluation.{split}: {len(unreadable)} unreadable images left out, first {unreadable[0]}', 'current'
-            )
-        latents = getattr(source, 'latents', None)
-        stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-        return stacked.float() / 255, torch.tensor(labels), None if latents is None else torch.from_numpy(latents[kept])
+        self.splits: dict[str, ImageStream] = {
+            split: ImageStream(split, source, size, limits.get(split), num_workers) for split, source in sources.items()
+        }
+        self.splits |= {split: HeldImages(*given) for split, given in (images or {}).items()}
+        self._cache: dict[str, Features] = {}
 
     def with_encoder(self, encoder: Encoder) -> FeatureStore:
         """A store of another network over the same images."""
@@ -130,35 +76,45 @@ class FeatureStore:
         other.encoder, other._cache = encoder, {}
         return other
 
-    def images(self, split: str) -> Tensor:
-        """``[n, 3, S, S]`` in [0, 1]."""
-        return self.data[split][0]
-
     def labels(self, split: str) -> Tensor:
         """``[n]``, -1 without labels."""
-        return self.data[split][1]
+        return self.splits[split].labels
 
     def latents(self, split: str) -> Tensor | None:
         """True parameters ``[n, L]``, None where the data has none."""
-        return self.data[split][2]
+        return self.splits[split].latents
 
     def features(self, split: str, part: str) -> Tensor:
         """Features of the untransformed images, ``[n, D]`` on the CPU."""
-        return self.of(split, self.images(split), part)
-
-    def of(self, key: str, images: Tensor, part: str) -> Tensor:
-        """Features of any images, extracted once per ``key``."""
-        if part == 'pixels':
-            return images.flatten(1)
-        if part == 'small_pixels':
-            return F.adaptive_avg_pool2d(images, min(16, self.size)).flatten(1)
+        key = f'{split}/{part}' if part in PIXELS else split
         if key not in self._cache:
-            self._cache[key] = self._extract(images)
+            found = self.splits[split].map(lambda images: self._parts(images, [part]), self.batch_size)
+            self._check(found)
+            self._cache[key] = found
         return self._cache[key][part]
 
-    def forget(self, key: str) -> None:
-        """Free the features of a key."""
-        self._cache.pop(key, None)
+    def transformed(
+        self, split: str, changes: Mapping[str, Change], parts: Sequence[str], limit: int | None = None
+    ) -> dict[str, Features]:
+        """Features of changed images, in one pass: name of the change -> part -> ``[n, D]``.
+
+        Args:
+            split: of the images.
+            changes: name -> images ``[b, 3, S, S]`` and their places to changed images.
+            parts: that are kept.
+            limit: only so many images, the first ones in their own order.
+        """
+
+        def work(images: Tensor, places: slice) -> Features:
+            found = {}
+            for name, change in changes.items():
+                features = self._parts(change(images, places), parts)
+                found.update({f'{name}\n{part}': features[part] for part in parts})
+            return found
+
+        found = self.splits[split].map_placed(work, self.batch_size, limit)
+        self._check({key.replace('\n', '/'): values for key, values in found.items()})
+        return {name: {part: found[f'{name}\n{part}'] for part in parts} for name in changes}
 
     @property
     def parts(self) -> list[str]:
@@ -167,17 +123,23 @@ class FeatureStore:
         return list(self._cache['test'])
 
     @torch.no_grad()
-    def _extract(self, images: Tensor) -> dict[str, Tensor]:
-        batches: dict[str, list[Tensor]] = {}
-        for part in images.split(self.batch_size):
-            raw = self.encoder(part)
-            pooled = {'cls': raw['cls'], 'all': torch.cat([raw['cls'], grid_pool(raw['patch'], self.cells)], 1)}
-            if 'inv' in raw:
-                pooled['inv'] = raw['inv']
-                pooled['equi'] = grid_pool(raw['equi'], self.cells)
-            for name, value in pooled.items():
-                batches.setdefault(name, []).append(value.float().cpu())
-        features = {name: torch.cat(values) for name, values in batches.items()}
-        for name, values in features.items():
+    def _parts(self, images: Tensor, wanted: Sequence[str]) -> Features:
+        """Every part of the encoder where one of them is wanted, pixels where they are."""
+        found = {
+            part: F.adaptive_avg_pool2d(images, min(PIXELS[part], *images.shape[2:]))
+            for part in wanted
+            if part in PIXELS
+        }
+        found = {part: values.flatten(1) for part, values in found.items()}
+        if all(part in PIXELS for part in wanted):
+            return found
+        raw = self.encoder(images)
+        found |= {'cls': raw['cls'], 'all': torch.cat([raw['cls'], grid_pool(raw['patch'], self.cells)], 1)}
+        if 'inv' in raw:
+            found |= {'inv': raw['inv'], 'equi': grid_pool(raw['equi'], self.cells)}
+        return {name: value.float().cpu() for name, value in found.items()}
+
+    @staticmethod
+    def _check(found: Features) -> None:
+        for name, values in found.items():
             require_finite(f"evaluation: features '{name}'", values)
-        return features

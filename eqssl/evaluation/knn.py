@@ -79,9 +79,9 @@ class KNN(EvaluationTask):
 
     def __call__(self, store: FeatureStore) -> dict[str, float]:
         """``knn_top1``, a share in [0, 1], and ``knn_error``, its standard error over test images (binomial)."""
+        train, test = store.features('train', self.part), store.features('test', self.part)
         if any(int(store.labels(split).min()) < 0 for split in ('train', 'test')):
             raise UserError(NO_LABELS)
-        train, test = store.features('train', self.part), store.features('test', self.part)
         found = knn_predict(train, store.labels('train'), test, self.k, self.temperature)
         share = float((found == store.labels('test')).float().mean())
         return {'knn_top1': share, 'knn_error': math.sqrt(share * (1 - share) / len(found))}

@@ -9,10 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
+from eqssl.datasets.image_reader import UnreadableImage
 from eqssl.evaluation import KNN, Collapse, Equivariance, FeatureStore, LatentRegression
-from eqssl.evaluation.feature_store import eval_image, grid_pool
+from eqssl.evaluation.feature_store import grid_pool
 from eqssl.evaluation.knn import knn_predict
 from eqssl.evaluation.regression import fit_mlp, fit_ridge, standardize
+from eqssl.evaluation.stream import eval_image
 from eqssl.models.monitors import rankme, spread
 from eqssl.utils.errors import UserError
 from tests.helpers import Images
@@ -94,12 +96,12 @@ def test_several_draws_pair_every_image_with_as_many_thetas():
     store, (name, config), seen = store_of(pixels), next(iter(PATH.items())), {}
     for draws in (1, 3):
         task = Equivariance(PATH, parts=('cls',), draws=draws, train=50)
-        seen[draws] = task._pairs(store, name, task.paths[name], 'train', ['cls'])['cls']
+        seen[draws] = task._pairs(store, 'train', ['cls'])[name, 'cls']
     (x, theta), (_, single) = seen[3], seen[1]
     assert len(x) == len(theta) == 150 and len(single) == 50
     before, after = x.chunk(2, dim=1)
     path = Equivariance({name: config}).paths[name]
-    images = store.images('train')[:50]
+    images = store.features('train', 'pixels')[:50].reshape(50, 3, 24, 24)
     torch.testing.assert_close(before, pixels(images)['cls'].repeat(3, 1))
     assert len(theta.unique(dim=0)) == 150, 'every pair has a theta of its own'
     again = path.sample(150, torch.Generator().manual_seed(zlib.crc32(f'{name}/train'.encode())))
@@ -125,7 +127,7 @@ def test_one_extraction_pass_feeds_every_task():
 
 def test_missing_labels_are_refused_by_knn():
     store = store_of(pixels)
-    store.data['train'] = (store.data['train'][0], torch.full((500,), -1), None)
+    store.splits['train']._labels = torch.full((500,), -1)
     with pytest.raises(UserError, match='needs labels'):
         KNN()(store)
 
@@ -250,10 +252,10 @@ def test_a_limit_takes_a_sample_of_all_classes_whatever_their_order(tmp_path):
         np.save(tmp_path / name / 'train_labels.npy', labels[index])
         source = ArrayImages(str(tmp_path / name))
         store = FeatureStore(pixels, {'train': source, 'test': source}, 8, {'train': 40})
-        chosen.append(store.data['train'])
+        chosen.append((store.features('train', 'pixels'), store.labels('train')))
         first = store.labels('train')[:20]
         assert len(first.unique()) == 4, 'the first half is a sample of all classes too'
-    assert all(torch.equal(a, b) for a, b in zip(chosen[0][:2], chosen[1][:2], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(*chosen, strict=True))
 
 
 def test_classes_are_shared_by_both_splits_of_an_evaluation(tmp_path):
@@ -303,3 +305,37 @@ def test_the_standard_error_of_knn_is_binomial():
     found = KNN(k=1)(store)
     p = found['knn_top1']
     assert 0 < p < 1 and found['knn_error'] == pytest.approx((p * (1 - p) / 30) ** 0.5)
+
+
+class Counted(Images):
+    """Images that count how often they are read, the last one unreadable."""
+
+    def __init__(self, count):
+        super().__init__(count, size=24)
+        self.reads = 0
+
+    def load(self, index):
+        self.reads += 1
+        if index == len(self) - 1:
+            raise UnreadableImage('torn')
+        return super().load(index)
+
+
+def test_images_are_read_when_they_are_needed_and_never_held():
+    sources = {'train': Counted(61), 'test': Counted(31)}
+    store = FeatureStore(pixels, sources, 24, batch_size=16)
+    task = Equivariance({**PATH, 'color': dict(type='eqssl.Color')}, parts=('cls',), probes=('ridge',), train=20)
+    KNN(part='all')(store)
+    assert [s.reads for s in sources.values()] == [61, 31]
+    task(store)
+    assert [s.reads for s in sources.values()] == [61 + 20, 31 + 30], (
+        'one more pass for all paths, without the torn one'
+    )
+    assert len(store.labels('train')) == 60 and not hasattr(store.splits['train'], 'images')
+    other = store.with_encoder(lambda x: {k: -v for k, v in pixels(x).items()})
+    assert torch.equal(other.features('train', 'cls'), -store.features('train', 'cls'))
+    again = FeatureStore(pixels, {'train': Counted(61), 'test': Counted(31)}, 24, batch_size=16, num_workers=2)
+    assert torch.equal(again.features('train', 'cls'), store.features('train', 'cls')), 'workers change nothing'
+    torn = Counted(1)
+    with pytest.raises(UserError, match='evaluation.train: no image can be read; the first is .*torn'):
+        FeatureStore(pixels, {'train': torn, 'test': torn}, 24).labels('train')
