@@ -10,9 +10,9 @@ methods_index.write(Path(__file__).with_name('methods.md'))
 project = 'eqssl'
 copyright = '2026, the eqssl authors'
 version = release = (Path(__file__).resolve().parents[2] / 'eqssl' / 'version.py').read_text().split("'")[1]
-extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
+extensions = ['myst_nb', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
 exclude_patterns = ['_build']
 html_theme = 'furo'
 html_title = f'eqssl {version}'
-autodoc_mock_imports: list[str] = []
+nb_execution_mode = 'off'
 myst_heading_anchors = 3
