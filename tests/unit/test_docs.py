@@ -1,0 +1,71 @@
+"""The API pages: each public module of the package is on one, with all that it defines."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+DOCS = ROOT / 'docs' / 'en'
+
+
+@pytest.fixture(scope='module')
+def api_index():
+    sys.path.insert(0, str(DOCS))
+    try:
+        import api_index
+    finally:
+        sys.path.remove(str(DOCS))
+    return api_index
+
+
+@pytest.fixture(scope='module')
+def written(api_index, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('docs')
+    api_index.write(folder)
+    return folder
+
+
+def public_modules():
+    for path in sorted((ROOT / 'eqssl').rglob('*.py')):
+        parts = path.relative_to(ROOT).with_suffix('').parts
+        if parts[1] != 'cli' and not any(part.startswith('_') for part in parts):
+            yield '.'.join(parts)
+
+
+def test_every_public_module_is_on_exactly_one_page_of_its_folder(written):
+    found = {}
+    for page in (written / 'api').iterdir():
+        for name in re.findall(r'^\.\. automodule:: (\S+)$', page.read_text(), re.MULTILINE):
+            assert name not in found, name
+            found[name] = page.stem
+    assert found == {name: name.rpartition('.')[0] for name in public_modules()}
+
+
+def test_every_page_is_in_the_table_and_in_the_menu(written):
+    index = (written / 'api.md').read_text()
+    pages = {page.stem for page in (written / 'api').iterdir()}
+    assert set(re.findall(r'^\| \[(\S+)\]\(api/\1\.md\) \| \S', index, re.MULTILINE)) == pages
+    assert set(re.findall(r'^(\S+) <api/\1>$', index, re.MULTILINE)) == pages
+
+
+def test_folders_define_nothing_themselves_and_all_that_is_public_is_described():
+    for path in sorted((ROOT / 'eqssl').rglob('*.py')):
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree), f'{path} has no docstring'
+        for node in tree.body:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith('_'):
+                assert path.name != '__init__.py', f'{path} defines {node.name}, which no page would show'
+                assert ast.get_docstring(node), f'{path}: {node.name} has no docstring, so its page leaves it out'
+
+
+def test_pages_of_folders_that_are_gone_are_removed_and_others_stay_untouched(api_index, written):
+    page, gone = written / 'api' / 'eqssl.utils.md', written / 'api' / 'eqssl.gone.md'
+    gone.write_text('# eqssl.gone')
+    before = page.stat().st_mtime_ns
+    api_index.write(written)
+    assert not gone.exists() and page.stat().st_mtime_ns == before
