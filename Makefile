@@ -85,8 +85,8 @@ lint: $(DEV)
 	$(BIN)/lint-imports --no-logo
 
 docs: $(DEV)
-	$(BIN)/python -m sphinx -W -q -b html docs/en docs/en/_build
-	@echo 'docs/en/_build/index.html'
+	$(BIN)/python -m sphinx -W -q -b html docs/en docs/en/_build/html
+	@echo 'docs/en/_build/html/index.html'
 
 check-env: $(VENV)/bin/python
 	$(BIN)/python tools/check_env.py

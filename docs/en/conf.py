@@ -13,7 +13,7 @@ project = 'eqssl'
 copyright = '2026, the eqssl authors'
 version = release = (Path(__file__).resolve().parents[2] / 'eqssl' / 'version.py').read_text().split("'")[1]
 extensions = ['myst_nb', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
-exclude_patterns = ['_build']
+exclude_patterns = ['_build', 'jupyter_execute']  # what Sphinx and myst-nb write
 html_theme = 'furo'
 html_title = f'eqssl {version}'
 nb_execution_mode = 'off'
