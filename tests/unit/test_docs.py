@@ -69,3 +69,19 @@ def test_pages_of_folders_that_are_gone_are_removed_and_others_stay_untouched(ap
     before = page.stat().st_mtime_ns
     api_index.write(written)
     assert not gone.exists() and page.stat().st_mtime_ns == before
+
+
+def test_every_guide_has_a_picture_with_a_description_and_pictures_are_small():
+    for guide in sorted((DOCS / 'user_guides').glob('*.md')):
+        pictures = re.findall(r'^!\[(.{20,})\]\(\.\./(images/\S+)\)$', guide.read_text(), re.MULTILINE)
+        assert pictures, f'{guide.name} has no picture'
+        for _, name in pictures:
+            assert (DOCS / name).stat().st_size < 250_000, name
+
+
+def test_every_picture_that_is_drawn_is_there_and_in_a_guide():
+    names = re.findall(r"^    '(\w+)': \w+\.\w+,$", (DOCS / 'images' / 'draw.py').read_text(), re.MULTILINE)
+    assert len(names) == 8
+    text = ''.join(guide.read_text() for guide in (DOCS / 'user_guides').glob('*.md'))
+    for name in names:
+        assert f'../images/{name}.png' in text and f'docs/en/images/draw.py {name}' in text, name
