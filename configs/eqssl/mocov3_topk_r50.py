@@ -5,5 +5,5 @@
 # expected:   more than mocov3_r50.py (68.9); the abstract says consistently better linear top-1
 # measured:   not run to the end by us
 _base_ = ['mocov3_r50.py']
-model = dict(auxiliary=dict(topk=dict(type='eqssl.AdaptiveTopK', weight=0.5, share=0.1)))
-custom_hooks = [dict(type='eqssl.AdaptiveTopKHook', start=10, picture_interval=5000)]
+model = dict(auxiliary=dict(topk=dict(type='eqssl.AdaptiveTopK', weight=0.5, share=0.1, strength=dict(start=1.0, begin=10))))
+custom_hooks = [dict(type='eqssl.AdaptiveTopKHook', picture_interval=5000)]

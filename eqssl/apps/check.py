@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn as nn
@@ -22,6 +22,10 @@ from eqssl.models.layers import synchronize
 from eqssl.registry import DATASETS, HOOKS, MODELS, PARAM_SCHEDULERS, WEIGHT_INITIALIZERS
 from eqssl.utils.errors import UserError
 from eqssl.utils.meta import to_meta, without_memory
+
+if TYPE_CHECKING:
+    from eqssl.datasets.dataset import MultiViewDataset
+    from eqssl.models.pretrainer import SSLPretrainer
 
 # What mmengine imports when the first value is shown.
 _PACKAGES = {
@@ -56,7 +60,7 @@ def check_hooks(cfg: Config) -> None:
                 built.prepare(cfg.get('evaluation'))
 
 
-def check_optimizer(cfg: Config, model: Any, iterations: int, per_epoch: int) -> None:
+def check_optimizer(cfg: Config, model: SSLPretrainer, iterations: int, per_epoch: int) -> None:
     """Build the optimizer and its schedules over one number for each group of parameters of the model."""
     config = copy.deepcopy(cfg.optim_wrapper)
     if config.pop('constructor', None) != 'eqssl.OptimWrapperConstructor':
@@ -84,7 +88,7 @@ def lengths(cfg: Config, images: int, ranks: int) -> tuple[int, int]:
     return total, per_epoch
 
 
-def check_beginning(cfg: Config, model: Any, ranks: int, iterations: int) -> None:
+def check_beginning(cfg: Config, model: SSLPretrainer, ranks: int, iterations: int) -> None:
     """Load what the run continues or begins from into the model without memory: all of it fits, or is refused.
 
     Args:
@@ -106,7 +110,7 @@ def check_beginning(cfg: Config, model: Any, ranks: int, iterations: int) -> Non
         WEIGHT_INITIALIZERS.build(copy.deepcopy(init))(MODELS.build(copy.deepcopy(cfg.model.backbone)))
 
 
-def dry_step(model: Any, dataset: Any, batch: int) -> None:
+def dry_step(model: SSLPretrainer, dataset: MultiViewDataset, batch: int) -> None:
     """One forward pass on the meta device: shapes that do not fit are found without computing.
 
     Args:

@@ -89,7 +89,7 @@ class Outcome:
         return sum(self.losses.get(i) != other.losses.get(i) for i in every)
 
 
-def _feed(digest: Any, value: Any) -> None:
+def _feed(digest: hashlib._Hash, value: object) -> None:
     """Add a nested value to a hash, keys in order, tensors by content."""
     if isinstance(value, torch.Tensor):
         digest.update(f'{value.dtype}{tuple(value.shape)}'.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,11 +11,12 @@ from mmengine.config import Config
 from eqssl.apps.open_config import open_config
 from eqssl.checkpoint.store import load_strictly, read_checkpoint
 from eqssl.config.options import Options
+from eqssl.config.reader import read_config
 from eqssl.evaluation.evaluator import DEFAULT_TASKS, Evaluation
+from eqssl.experiment import OWN, Experiment, fingerprint
+from eqssl.experiment.record import describe_data, hardware, now, versions
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError
-
-Results = dict[str, dict[str, float]]
 
 
 def evaluation_config(cfg: Config) -> dict[str, Any]:
@@ -44,8 +46,9 @@ def evaluate_checkpoint(
     tasks: list[str] | None = None,
     branch: str | None = None,
     controls: bool = False,
-) -> Results:
-    """Results of a checkpoint and, on request, of its controls: name -> measure -> value."""
+) -> Experiment:
+    """What a checkpoint's features measure and, on request, its controls'."""
+    mark = fingerprint(read_config(config, options))
     cfg = open_config(config, options)
     settings = evaluation_config(cfg)
     if branch is not None:
@@ -54,6 +57,17 @@ def evaluate_checkpoint(
     evaluation.select(tasks)
     evaluation.check()
     model = load_model(cfg, checkpoint)
-    results: Results = evaluation.controls(cfg.model, cfg.randomness.seed) if controls else {}
-    results['trained'] = evaluation.run(model)
-    return results
+    begun = now()
+    results = evaluation.controls(cfg.model, cfg.randomness.seed) if controls else {}
+    results[OWN] = evaluation.run(model)
+    return Experiment(
+        name=Path(config).stem,
+        kind='evaluation',
+        begun=begun,
+        config={'file': config, 'fingerprint': mark, 'checkpoint': checkpoint},
+        data=describe_data(evaluation.sources['test'], cfg.get('data_root')),
+        seed=cfg.randomness.seed,
+        versions=versions(),
+        hardware=hardware(),
+        results=results,
+    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import MODELS as ROOT_MODELS
@@ -68,7 +68,7 @@ def measuring_runner(cfg: Config, launcher: str) -> FineTuneRunner:
     return FineTuneRunner.from_cfg(cfg)
 
 
-def run_test(args: Any) -> dict[str, float]:
+def run_test(args: argparse.Namespace) -> dict[str, float]:
     """Measure a fine-tuned checkpoint as ``test`` is told: the library's own metrics on ``test_dataloader``.
 
     Returns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from eqssl.registry import DATASETS, MODELS, TRANSFORMS
 from eqssl.utils.counters import StepCounts, count_step
 from eqssl.utils.meta import to_meta, without_memory
 from eqssl.utils.tables import format_table
+
+if TYPE_CHECKING:
+    from eqssl.models.pretrainer import SSLPretrainer
 
 
 class _Blank:
@@ -74,7 +77,7 @@ def base_config(cfg: Config) -> Config:
     return base
 
 
-def memory_estimate(counts: StepCounts, model: Any, batch: int, precision: str) -> dict[str, float]:
+def memory_estimate(counts: StepCounts, model: SSLPretrainer, batch: int, precision: str) -> dict[str, float]:
     """GiB per GPU at a batch: weights, gradients and Adam's moments in float32, teacher, and what backward keeps.
 
     Counted in float32; bfloat16 autocast keeps roughly half of the activations (an estimate, not a measurement).

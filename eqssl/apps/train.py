@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from mmengine.runner import Runner
 
 from eqssl.apps import finetune, pretrain
 from eqssl.apps.check import check_backends
+from eqssl.apps.record import record_run
 from eqssl.apps.trial import make_trial
 from eqssl.config.errors import config_errors
 from eqssl.config.finetuning import is_downstream
@@ -18,6 +20,7 @@ from eqssl.config.reader import read_config
 from eqssl.config.wrapper import launch_timeout
 from eqssl.engine.hooks.signals import EXIT_REQUEUE
 from eqssl.engine.work_dir import check_work_dir, claimed, continues, refuse_used
+from eqssl.experiment import fingerprint
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 
@@ -35,7 +38,7 @@ class Job(Protocol):
         """A Runner, complete."""
 
 
-def apply_flags(cfg: Config, args: Any) -> None:
+def apply_flags(cfg: Config, args: argparse.Namespace) -> None:
     """Command-line flags into config keys."""
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -64,7 +67,7 @@ def apply_flags(cfg: Config, args: Any) -> None:
         cfg.auto_scale_lr['enable'] = True
 
 
-def run_training(args: Any) -> int:
+def run_training(args: argparse.Namespace) -> int:
     """Train as ``train`` is told: pre-training, or a downstream config with its library.
 
     Returns:
@@ -72,6 +75,7 @@ def run_training(args: Any) -> int:
     """
     cfg = read_config(args.config, args.cfg_options)
     apply_flags(cfg, args)
+    mark = fingerprint(cfg)
     goes_on = continues(cfg.work_dir, bool(cfg.get('resume')), cfg.get('resume_file'))
     job: Job = finetune if is_downstream(cfg) else pretrain
     trial = args.trial is not None
@@ -94,6 +98,8 @@ def run_training(args: Any) -> int:
     with claimed(cfg.work_dir, goes_on or trial):  # the log of the last trial, all that it left, begins anew
         with config_errors(args.config):
             runner = job.build(cfg)
+        if not trial:
+            record_run(runner, args.config, mark, goes_on)
         runner.train()
     dist.leave()
     return EXIT_REQUEUE if getattr(runner, 'interrupted', False) else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.config import Config
@@ -13,6 +13,9 @@ from mmengine.hooks import Hook
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from eqssl.engine.runner import Runner
 
 
 def make_trial(cfg: Config, iterations: int) -> None:
@@ -60,7 +63,7 @@ class TrialHook(Hook):
     def __init__(self) -> None:
         self.start = 0.0
 
-    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Start the clock in the middle, when all that is made once is made."""
         if runner.iter == runner.max_iters // 2:
             self._wait()
@@ -70,7 +73,7 @@ class TrialHook(Hook):
         if torch.cuda.is_available():
             torch.cuda.synchronize()
 
-    def after_train(self, runner: Any) -> None:
+    def after_train(self, runner: Runner) -> None:
         """Print it; nothing where a signal ended the trial."""
         if getattr(runner, 'interrupted', False):
             return

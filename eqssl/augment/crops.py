@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -140,7 +138,7 @@ class DeviceImages:
         return found
 
 
-def fits_device(images: Any, share: float = 0.1) -> bool:
+def fits_device(images: np.ndarray, share: float = 0.1) -> bool:
     """Whether there is a GPU and an array of images takes at most ``share`` of its memory."""
     if not torch.cuda.is_available():
         return False

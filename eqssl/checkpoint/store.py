@@ -42,10 +42,10 @@ DAMAGED = (
 class LeftOut:
     """Stands where a file names something of ``LEFT_OUT``; takes anything and does nothing."""
 
-    def __new__(cls, *args: Any) -> LeftOut:
+    def __new__(cls, *args: object) -> LeftOut:
         return super().__new__(cls)
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: object) -> None:
         pass
 
     def __setstate__(self, state: Any) -> None:

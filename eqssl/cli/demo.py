@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 
 from eqssl.utils.flags import add_cfg_options, result_file
@@ -27,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from eqssl.utils.tables import write_json
 
     demo = Demo(args.method, args.data, args.seed, tuple(args.cfg_options))
-    report = run_demo(demo, args.train_base, args.store_base)
+    _, rows = run_demo(demo, args.train_base, args.store_base)
     if args.json:
-        write_json(args.json, json.loads((report.parent / 'results.json').read_text()))
+        write_json(args.json, rows)
     return 0

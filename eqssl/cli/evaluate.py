@@ -24,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
     from eqssl.apps.evaluate import evaluate_checkpoint
-    from eqssl.utils.tables import format_table, write_json
+    from eqssl.experiment import write
+    from eqssl.utils.tables import format_table
 
-    results = evaluate_checkpoint(
-        args.config, args.checkpoint, args.cfg_options, args.tasks, args.branch, args.controls
-    )
+    found = evaluate_checkpoint(args.config, args.checkpoint, args.cfg_options, args.tasks, args.branch, args.controls)
+    results = found.results
     keys = list(dict.fromkeys(key for result in results.values() for key in result))
     print(format_table([{'measure': key, **{name: r.get(key) for name, r in results.items()}} for key in keys]))
     if args.json:
-        write_json(args.json, results)
+        write(args.json, found)
     return 0

@@ -16,14 +16,12 @@ COMMANDS = {
     'train': 'pre-train, or fine-tune with mmpretrain, mmseg or mmdet',
     'evaluate': 'measure frozen features of a checkpoint',
     'test': 'measure a fine-tuned model',
-    'compare': 'train several configs over seeds, in one table',
+    'compare': 'configs trained over seeds, runs and evaluations in one table',
     'export': 'a backbone for timm, torchvision, transformers, ONNX, OpenMMLab',
     'profile': 'count what a training step costs',
     'fetch': 'fetch a public image set into the cache',
     'check-env': 'check the installation',
     'install-mmcv-ops': 'compile the ops of mmcv that mmdet needs',
-    'seeds': 'mean and spread over runs of the demo',
-    'results': 'mean and spread over downstream runs',
     'drill': 'kill a training at random moments, resume, compare bit for bit',
 }
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from eqssl.config.tree import dicts
 from eqssl.registry import NAMED_DATA
 
 
-def sources(config: Any) -> list[dict]:
+def sources(config: object) -> list[dict]:
     """All configs of image sources in a config."""
     return [node for node in dicts(config) if node.get('type') in ('eqssl.ImageFolder', 'eqssl.ArrayImages')]
 

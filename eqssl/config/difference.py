@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from mmengine.config import Config
 
@@ -40,7 +39,7 @@ class Difference:
         return any(self.key == key or self.key.startswith(key + '.') for key in keys)
 
 
-def _show(value: Any, other: Any) -> str:
+def _show(value: object, other: object) -> str:
     """At most about 80 characters, from where it differs from the other value."""
     text = 'not set' if value is _NOTHING else repr(value)
     if len(text) <= 80:
@@ -51,7 +50,7 @@ def _show(value: Any, other: Any) -> str:
     return ('...' if start else '') + text[start : start + 74] + ('...' if start + 74 < len(text) else '')
 
 
-def _walk(old: Any, new: Any, key: str) -> Iterator[Difference]:
+def _walk(old: object, new: object, key: str) -> Iterator[Difference]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(name for name in new if name not in old)]:
             yield from _walk(old.get(name, _NOTHING), new.get(name, _NOTHING), f'{key}.{name}' if key else str(name))

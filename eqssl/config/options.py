@@ -25,7 +25,7 @@ def is_path(key: str) -> bool:
     return last in PATH_KEYS or last.endswith(PATH_ENDINGS)
 
 
-def _at(node: Any, key: str) -> Any:
+def _at(node: object, key: str) -> Any:
     """The value of a config at a dotted key; None where there is none."""
     for part in key.split('.'):
         if isinstance(node, Mapping):
@@ -37,7 +37,7 @@ def _at(node: Any, key: str) -> Any:
     return node
 
 
-def _value(key: str, text: str, current: Any) -> Any:
+def _value(key: str, text: str, current: object) -> Any:
     """What a typed value is: a path or a replaced string as typed, anything else as OpenMMLab's tools read it."""
     if len(text) > 1 and text[0] == text[-1] and text[0] in '\'"':
         return text[1:-1]

@@ -76,8 +76,17 @@ def read_config(path: str, options: Options | None = None) -> Config:
     except (KeyError, TypeError, AssertionError, IndexError, ValueError) as error:
         raise UserError(f'--cfg-options does not fit the config: {error}') from error
     drop_hooks(cfg)
+    drop_deletes(cfg._cfg_dict)
     expand_home(cfg)
     return cfg
+
+
+def drop_deletes(value: object) -> None:
+    """Take out every ``_delete_`` whose base had nothing to delete; mmengine leaves it in."""
+    if isinstance(value, dict):
+        value.pop('_delete_', None)
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+        drop_deletes(each)
 
 
 def drop_hooks(cfg: Config) -> None:

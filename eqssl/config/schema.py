@@ -49,7 +49,7 @@ def known_types() -> list[str]:
     return sorted(names | {name for registry in _registries(root_registries) for name in registry.module_dict})
 
 
-def resolve(name: Any, where: str) -> Any:
+def resolve(name: object, where: str) -> Any:
     """The class behind a config's ``type``.
 
     Raises:
@@ -110,7 +110,7 @@ def _check_typed(value: dict, where: str) -> None:
             _refuse_unknown(part, set(item.__dataclass_fields__), f'{where}.{key}[{number}]')
 
 
-def _check(value: Any, where: str) -> None:
+def _check(value: object, where: str) -> None:
     if isinstance(value, dict):
         if 'type' in value:
             _check_typed(value, where)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 
-def dicts(node: Any) -> Iterator[dict]:
+def dicts(node: object) -> Iterator[dict]:
     """Every dict of a config, the outer ones first."""
     if isinstance(node, dict):
         yield node
@@ -17,7 +16,7 @@ def dicts(node: Any) -> Iterator[dict]:
             yield from dicts(value)
 
 
-def placed_dicts(node: Any, place: str) -> Iterator[tuple[str, dict]]:
+def placed_dicts(node: object, place: str) -> Iterator[tuple[str, dict]]:
     """As :func:`dicts`, with the dotted key of each; ``place`` is that of ``node``."""
     if isinstance(node, dict):
         yield place, node

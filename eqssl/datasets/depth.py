@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from eqssl.datasets.image_reader import UnreadableImage, open_raster, read_bytes
+from eqssl.datasets.sources import ImageFolder, Source
 
 LOOKED_AT = 16
 _DEEP = ('.png', '.tif', '.tiff')  # the formats that can hold more than 8 bits
 
 
-def depth_note(source: Any, looked_at: int = LOOKED_AT) -> str | None:
+def depth_note(source: Source, looked_at: int = LOOKED_AT) -> str | None:
     """What the deep images of a folder hold, from a few of them, spread evenly; None where there are none.
 
     Args:
         source: an ``ImageFolder``; others have no files.
         looked_at: largest number of files that are read.
     """
-    deep = [file for file in getattr(source, 'files', []) if file.lower().endswith(_DEEP)]
+    if not isinstance(source, ImageFolder):
+        return None
+    deep = [file for file in source.files if file.lower().endswith(_DEEP)]
     chosen = [deep[i] for i in np.linspace(0, len(deep) - 1, min(looked_at, len(deep))).astype(int)]
     largest, white, count = 0.0, 0.0, 0
     for file in chosen:

@@ -8,6 +8,8 @@ import numpy as np
 
 from eqssl.registry import TRANSFORMS
 from eqssl.utils.errors import UserError
+from eqssl.utils.progress import Progress
+from eqssl.utils.schedule import Schedule
 
 
 @TRANSFORMS.register_module()
@@ -42,7 +44,7 @@ class PatchMask:
         for r, v in zip(ratio, variance, strict=True):
             if not (r - v >= 0 and r + v <= 1):
                 raise UserError(f'mask: ratio {r} +- variance {v} leaves [0, 1]')
-        self.grid, self.shape, self.start_epoch = grid, shape, start_epoch
+        self.grid, self.shape, self.begin = grid, shape, Schedule.switch(start_epoch, 'epoch')
         self.ratio, self.variance = tuple(ratio), tuple(variance)
 
     def max_masked(self, views: int) -> int:
@@ -60,12 +62,13 @@ class PatchMask:
     def __call__(self, rng: np.random.Generator, views: int, epoch: int = 0) -> np.ndarray:
         """Masks of one image, ``[views, grid * grid]`` bool."""
         entries = self._entries()
+        drawn = self.begin(Progress(epoch))
         order = np.concatenate([rng.permutation(len(entries)) for _ in range(math.ceil(views / len(entries)))])
         masks = np.zeros((views, self.grid, self.grid), bool)
         for view in range(views):
             ratio, variance = entries[order[view]]
             u = rng.random()
-            if ratio <= 0 or epoch < self.start_epoch:
+            if ratio <= 0 or not drawn:
                 continue
             count = self._count(ratio + variance * (2 * u - 1))
             if self.shape == 'random':

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.dist import get_dist_info
@@ -11,6 +11,9 @@ from torch.utils.data import Sampler
 
 from eqssl.registry import DATA_SAMPLERS
 from eqssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
 
 
 @DATA_SAMPLERS.register_module()
@@ -30,7 +33,7 @@ class PositionSampler(Sampler):
         UserError: more ranks than images.
     """
 
-    def __init__(self, dataset: Any, seed: int | None = 0, shuffle: bool = True) -> None:
+    def __init__(self, dataset: Sized, seed: int | None = 0, shuffle: bool = True) -> None:
         self.rank, self.world_size = get_dist_info()
         self.length = len(dataset)
         self.seed, self.shuffle = int(seed or 0), shuffle

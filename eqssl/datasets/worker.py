@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Any
 
 import cv2
 import torch
@@ -21,14 +20,14 @@ class _ObeySecond:
     def __init__(self) -> None:
         self.seen = 0
 
-    def __call__(self, number: int, frame: Any) -> None:
+    def __call__(self, number: int, frame: object) -> None:
         self.seen += 1
         if self.seen > 1:
             os._exit(0)
 
 
 @FUNCTIONS.register_module()
-def init_worker(worker_id: int, **kwargs: Any) -> None:
+def init_worker(worker_id: int, **kwargs: object) -> None:
     """One thread, and no death by the first SIGTERM or SIGUSR1. Workers draw nothing: a sample's seed is its position.
 
     Args:

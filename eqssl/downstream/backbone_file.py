@@ -69,7 +69,7 @@ class FoundBackbone:
         return height // patch, width // patch
 
 
-def _containers(value: Any, place: str = '', depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
+def _containers(value: object, place: str = '', depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Every dict of tensors in a checkpoint, with the keys that lead to it."""
     if not isinstance(value, dict):
         return

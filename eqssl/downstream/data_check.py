@@ -142,7 +142,7 @@ def _check_label_maps(place: str, node: dict, infos: Sequence[dict], classes: in
             )
 
 
-def _head_classes(node: Any) -> Iterator[tuple[str, int]]:
+def _head_classes(node: object) -> Iterator[tuple[str, int]]:
     for place, found in placed_dicts(node, 'model'):
         if isinstance(found.get('num_classes'), int) and place.endswith(('_head', ']')):
             yield f'{place}.num_classes', found['num_classes']

@@ -41,7 +41,7 @@ class FineTuneRunner(Runner):
     objects, begin anew.
     """
 
-    def _name_changes(self, stored: Any) -> None:
+    def _name_changes(self, stored: object) -> None:
         """Keys that differ from the config in the checkpoint, one line each."""
         for change in (differences(stored, self.cfg) if isinstance(stored, str) else None) or []:
             kept = change.under('optim_wrapper.optimizer', 'optim_wrapper.paramwise_cfg', 'param_scheduler')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mmengine.logging import print_log
@@ -13,8 +13,13 @@ from eqssl.models.layers import has_batch_norm, is_synchronized
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError, at_key
 
+if TYPE_CHECKING:
+    from eqssl.datasets.dataset import MultiViewDataset
+    from eqssl.datasets.sources import Source
+    from eqssl.models.pretrainer import SSLPretrainer
 
-def _classes(source: Any) -> int:
+
+def _classes(source: Source) -> int:
     """Number of classes of a source, 0 where an image has no label."""
     labels = getattr(source, 'labels', None)
     if labels is None:  # a source of the user's: as far as one image tells
@@ -23,7 +28,9 @@ def _classes(source: Any) -> int:
     return int(labels.max()) + 1 if len(labels) and labels.min() >= 0 else 0
 
 
-def check_fit(model: Any, dataset: Any, batch_size: int, ranks: int, accumulate: int = 1) -> None:
+def check_fit(
+    model: SSLPretrainer, dataset: MultiViewDataset, batch_size: int, ranks: int, accumulate: int = 1
+) -> None:
     """Views, labels, batch size, queue and prototypes against each other.
 
     Args:
@@ -36,7 +43,7 @@ def check_fit(model: Any, dataset: Any, batch_size: int, ranks: int, accumulate:
     Raises:
         UserError: names the config key.
     """
-    own = {group for _, task in model.auxiliary.items() for group in task.groups}
+    own = {group for task in model.auxiliary.values() for group in task.groups}  # type: ignore[union-attr]
     views = {name: len(specs) for name, specs in dataset.views.groups.items() if name not in own}
     with at_key('model.head'):
         model.head.check_data(Batch(views, _classes(dataset.source), len(dataset), batch_size, ranks, accumulate))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.runner import IterBasedTrainLoop
 
 from eqssl.engine.fit_check import check_fit
 from eqssl.registry import LOOPS
 from eqssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from eqssl.engine.runner import Runner
 
 
 @LOOPS.register_module()
@@ -31,7 +34,7 @@ class PretrainLoop(IterBasedTrainLoop):
 
     def __init__(
         self,
-        runner: Any,
+        runner: Runner,
         dataloader: Any,
         max_epochs: int | None = None,
         max_iters: int | None = None,

@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.logging import print_log
 
@@ -26,6 +26,12 @@ from eqssl.checkpoint.store import (
 )
 from eqssl.config.difference import differences
 from eqssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.optim import OptimWrapper
+
+    from eqssl.engine.runner import Runner
+    from eqssl.models.pretrainer import SSLPretrainer
 
 PARTS = {'meta', 'state_dict', 'optimizer', 'param_schedulers', 'hooks', 'random_states'}
 _BACKBONE = 'to begin from a backbone alone: --cfg-options checkpoint=FILE'
@@ -85,7 +91,7 @@ def check_meta(meta: dict[str, Any], path: Path, global_batch: int, seed: int, i
         )
 
 
-def load_weights(model: Any, path: str) -> int:
+def load_weights(model: SSLPretrainer, path: str) -> int:
     """``load_from``: the weights of a whole model, all of them.
 
     Returns:
@@ -118,7 +124,7 @@ def check_parts(checkpoint: dict[str, Any], path: Path) -> None:
         )
 
 
-def check_resumable(runner: Any, checkpoint: dict[str, Any], path: Path) -> None:
+def check_resumable(runner: Runner, checkpoint: dict[str, Any], path: Path) -> None:
     """Refuse a checkpoint that this run cannot continue exactly; name what changed.
 
     Raises:
@@ -137,7 +143,7 @@ def check_resumable(runner: Any, checkpoint: dict[str, Any], path: Path) -> None
     _refuse_changes(runner, meta['cfg'])
 
 
-def _refuse_later(runner: Any, path: Path, iteration: int) -> None:
+def _refuse_later(runner: Runner, path: Path, iteration: int) -> None:
     """A run that goes back would stand among its own later checkpoints, or among another run's."""
     folder = Path(runner.work_dir)
     later = [p for p in list_checkpoints(folder) if iteration_of(p) > iteration]
@@ -148,7 +154,7 @@ def _refuse_later(runner: Any, path: Path, iteration: int) -> None:
         )
 
 
-def _refuse_changes(runner: Any, stored: str) -> None:
+def _refuse_changes(runner: Runner, stored: str) -> None:
     """Keys that changed and cannot take effect."""
     closed = all(hasattr(schedule, 'seek') for schedule in runner.schedules())
     for change in differences(stored, runner.cfg) or []:
@@ -159,7 +165,7 @@ def _refuse_changes(runner: Any, stored: str) -> None:
             )
 
 
-def name_changes(runner: Any, checkpoint: dict[str, Any]) -> None:
+def name_changes(runner: Runner, checkpoint: dict[str, Any]) -> None:
     """Say which keys differ from the config in the checkpoint, one line each, when all has been taken from it."""
     changes = differences(checkpoint['meta']['cfg'], runner.cfg)
     if changes is None:
@@ -168,7 +174,7 @@ def name_changes(runner: Any, checkpoint: dict[str, Any]) -> None:
         runner.logger.warning(f'--resume: {change}: applied from here on')
 
 
-def _check_groups(wrapper: Any, stored: dict[str, Any]) -> None:
+def _check_groups(wrapper: OptimWrapper, stored: dict[str, Any]) -> None:
     """The stored state is that of this kind of optimizer, over the same groups of parameters.
 
     Raises:
@@ -188,7 +194,7 @@ def _check_groups(wrapper: Any, stored: dict[str, Any]) -> None:
         raise UserError('--resume: optim_wrapper.optimizer.amsgrad=True needs a state that the checkpoint lacks')
 
 
-def restore_optimizer(runner: Any, checkpoint: dict[str, Any]) -> None:
+def restore_optimizer(runner: Runner, checkpoint: dict[str, Any]) -> None:
     """The optimizer's state from the checkpoint; rates, decay and schedules from the config, at this iteration.
 
     Schedules that are no function of the iteration alone (mmengine's) keep their state and values.

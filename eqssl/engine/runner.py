@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.device import get_device
@@ -24,8 +24,11 @@ from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 from eqssl.version import __version__
 
+if TYPE_CHECKING:
+    from eqssl.engine.loop import PretrainLoop
 
-def shrunk(schedule: dict[str, Any], loop: Any) -> dict[str, Any]:
+
+def shrunk(schedule: dict[str, Any], loop: PretrainLoop) -> dict[str, Any]:
     """A schedule's config with lengths in iterations of a trial (see :class:`PretrainLoop`)."""
     unit = loop.iters_per_epoch if schedule.get('by_epoch', True) else loop.scale
     kept = {k: v for k, v in schedule.items() if k != 'convert_to_iter_based'}
@@ -45,7 +48,7 @@ class Runner(MMRunner):
     random_states: list[dict[str, Any]] | None = None
     _found: Path | None = None  # the checkpoint that is continued
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         self.monitors: dict[str, Callable[[], float]] = {}  # what hooks add to every log line; read once per interval
         super().__init__(*args, **kwargs)
 

@@ -14,6 +14,7 @@ from typing import IO
 
 from mmengine.logging import print_log
 
+from eqssl import experiment
 from eqssl.checkpoint.store import hash_file_of, list_checkpoints
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
@@ -69,7 +70,7 @@ def clear(path: Path) -> None:
     check_work_dir(str(path))
     lock = WorkDirLock(str(path))
     try:
-        for name in traces(path):
+        for name in [*traces(path), experiment.FILE]:
             (path / name).unlink(missing_ok=True)
             hash_file_of(path / name).unlink(missing_ok=True)
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +12,15 @@ from eqssl.models.auxiliary import IntermediateRecon
 from eqssl.utils.modes import evaluating
 from eqssl.visualization.pictures import pca_maps
 
+if TYPE_CHECKING:
+    from eqssl.models.pretrainer import SSLPretrainer
+    from eqssl.structures import Views
+
 
 @torch.no_grad()
-def reconstruction_rows(model: Any, views: Any, originals: Tensor, count: int = 8) -> tuple[list[str], list[Tensor]]:
+def reconstruction_rows(
+    model: SSLPretrainer, views: Views, originals: Tensor, count: int = 8
+) -> tuple[list[str], list[Tensor]]:
     """Captions and rows: originals, v1, u, then each target with its reconstruction, v2.
 
     Args:
@@ -38,7 +44,7 @@ def reconstruction_rows(model: Any, views: Any, originals: Tensor, count: int = 
 
 
 @torch.no_grad()
-def pca_at_higher_resolution(model: Any, images: Tensor, factor: int, branch: str = 'teacher') -> Tensor:
+def pca_at_higher_resolution(model: SSLPretrainer, images: Tensor, factor: int, branch: str = 'teacher') -> Tensor:
     """PCA maps of enlarged images: ``factor`` times as many patches per side.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,8 +12,11 @@ from eqssl.evaluation.feature_store import Encoder
 from eqssl.registry import MODELS
 from eqssl.utils.modes import evaluating
 
+if TYPE_CHECKING:
+    from eqssl.models.pretrainer import SSLPretrainer
 
-def encoder_of(model: Any, branch: str = 'teacher') -> Encoder:
+
+def encoder_of(model: SSLPretrainer, branch: str = 'teacher') -> Encoder:
     """Images in [0, 1] to features of a pretrainer.
 
     Args:

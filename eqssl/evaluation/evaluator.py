@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eqssl.evaluation.encoders import encoder_of, random_init
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.task import as_task
 from eqssl.registry import DATASETS, EVALUATORS
 from eqssl.utils.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from eqssl.models.pretrainer import SSLPretrainer
 
 DEFAULT_TASKS = {'knn': {'type': 'eqssl.KNN'}, 'equivariance': {'type': 'eqssl.Equivariance'}}
 
@@ -101,19 +104,19 @@ class Evaluation:
         if names:
             self.tasks = {name: self.tasks[name] for name in names}
 
-    def store(self, model: Any) -> FeatureStore:
+    def store(self, model: SSLPretrainer) -> FeatureStore:
         """A store for a model; images are read once."""
         encoder = encoder_of(model, self.branch)
         if self._store is None:
             self._store = FeatureStore(encoder, self.sources, self.size, self.limits, self.cells)  # type: ignore
         return self._store.with_encoder(encoder)
 
-    def run(self, model: Any) -> dict[str, float]:
+    def run(self, model: SSLPretrainer) -> dict[str, float]:
         """All tasks on one model."""
         store = self.store(model)
         return {key: value for task in self.tasks.values() for key, value in task(store).items()}
 
-    def pixels(self, model: Any) -> dict[str, float]:
+    def pixels(self, model: SSLPretrainer) -> dict[str, float]:
         """The same tasks on raw pixels (the model only lends the image size); they stand in the place of 'all'."""
         store = self.store(model)
         result: dict[str, float] = {}

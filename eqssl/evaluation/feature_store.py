@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from eqssl.datasets.image_reader import UnreadableImage
 from eqssl.datasets.sources import content_key
 from eqssl.evaluation.regression import require_finite
 from eqssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from eqssl.datasets.sources import Source
 
 Encoder = Callable[[Tensor], dict[str, Tensor]]
 Images = tuple[Tensor, Tensor, Tensor | None]
@@ -47,7 +50,7 @@ def grid_pool(tokens: Tensor, cells: int) -> Tensor:
     return F.adaptive_avg_pool2d(maps, min(cells, side)).flatten(1)
 
 
-def _chosen(source: Any, limit: int | None) -> list[int]:
+def _chosen(source: Source, limit: int | None) -> list[int]:
     """Indices of at most ``limit`` images: those with the smallest keys, or spread evenly without keys."""
     count = len(source)
     if limit is None or limit >= count:
@@ -100,7 +103,7 @@ class FeatureStore:
         self.data = {split: in_own_order(*data) for split, data in given.items()}
         self._cache: dict[str, dict[str, Tensor]] = {}
 
-    def _read(self, split: str, source: Any, limit: int | None) -> Images:
+    def _read(self, split: str, source: Source, limit: int | None) -> Images:
         """Images ``[n, 3, S, S]`` in [0, 1], labels ``[n]``, latents ``[n, L]`` or None; unreadable ones left out."""
         images, labels, kept, unreadable = [], [], [], []
         for index in _chosen(source, limit):

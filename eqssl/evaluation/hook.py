@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
 
@@ -13,6 +13,9 @@ from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 from eqssl.utils.json_lines import append_line, keep_until, read_lines
+
+if TYPE_CHECKING:
+    from eqssl.engine.runner import Runner
 
 
 @HOOKS.register_module()
@@ -61,11 +64,11 @@ class EvaluationHook(Hook):
         self.evaluation.select(self.tasks)
         self.evaluation.check()
 
-    def before_run(self, runner: Any) -> None:
+    def before_run(self, runner: Runner) -> None:
         """See :meth:`prepare`; what rank 0 refuses stops every rank."""
         dist.rank_0_decides(lambda: self.prepare(runner.cfg.get('evaluation')))
 
-    def before_train(self, runner: Any) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Drop results that a resumed run will measure again; make up for one that was due and is not there."""
         if dist.rank() == 0:
             keep_until(self._file(runner), runner.iter)
@@ -75,19 +78,21 @@ class EvaluationHook(Hook):
         if dist.broadcast_object(due and not there):
             self._evaluate(runner, runner.iter)
 
-    def _file(self, runner: Any) -> Path:
+    def _file(self, runner: Runner) -> Path:
         return Path(runner.work_dir) / 'evaluation.jsonl'
 
-    def _due(self, runner: Any, done: int) -> bool:
+    def _due(self, runner: Runner, done: int) -> bool:
         unit = runner.train_loop.iters_per_epoch if self.by_epoch else 1
         return (self.interval > 0 and done % (self.interval * unit) == 0) or done == runner.max_iters
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Evaluate when it is time."""
         if self._due(runner, runner.iter + 1) and not getattr(runner, 'interrupted', False):
             self._evaluate(runner, runner.iter + 1)
 
-    def _evaluate(self, runner: Any, done: int) -> None:
+    def _evaluate(self, runner: Runner, done: int) -> None:
         if dist.rank() == 0:
             self.failed, state = '', get_random_state()
             try:
@@ -99,14 +104,14 @@ class EvaluationHook(Hook):
                 set_random_state(state)
         dist.barrier()
 
-    def _run(self, runner: Any, done: int) -> None:
+    def _run(self, runner: Runner, done: int) -> None:
         result = self.evaluation.run(runner.bare_model)
         append_line(self._file(runner), {'iter': done, **result})
         runner.visualizer.add_scalars({f'eval/{k}': v for k, v in result.items()}, step=done)
         shown = '  '.join(f'{k}={v:.3f}' for k, v in result.items() if 'global' not in k and 'error' not in k)
         runner.logger.info(f'evaluation after iteration {done}: {shown}')
 
-    def after_train(self, runner: Any) -> None:
+    def after_train(self, runner: Runner) -> None:
         """Say by the exit code, on every rank, that the last evaluation failed."""
         failed = dist.broadcast_object(self.failed)
         if failed and not getattr(runner, 'interrupted', False):

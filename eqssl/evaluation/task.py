@@ -67,7 +67,7 @@ class PlainTask(EvaluationTask):
         return self.measure(store)
 
 
-def as_task(name: str, built: Any) -> EvaluationTask:
+def as_task(name: str, built: object) -> EvaluationTask:
     """A task, or a bare callable as one.
 
     Raises:

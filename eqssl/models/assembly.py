@@ -11,9 +11,10 @@ from eqssl.models.backbones.contract import describe
 from eqssl.models.backbones.conv import take_size_groups
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError, at_key
+from eqssl.utils.schedule import Schedule
 
 
-def build(value: Any) -> Any:
+def build(value: object) -> Any:
     """A module from its config; a module or None stays what it is."""
     return MODELS.build(value) if isinstance(value, dict) else value
 
@@ -34,7 +35,7 @@ def build_backbone(config: Any) -> Any:
         raise UserError(f'model.backbone {kind} refuses its options: {type(error).__name__}: {reason}') from error
 
 
-def _need_config(config: Any, name: str) -> None:
+def _need_config(config: object, name: str) -> None:
     if not isinstance(config, (dict, nn.Module)):
         raise UserError(f'model.{name}={config!r} must be a dict with a type')
 
@@ -51,8 +52,8 @@ def build_head(config: dict | nn.Module, backbone: Any, neck: Any) -> Any:
         seen = None if neck is None else neck.head_input_channels
         with at_key('model.head'):
             head = MODELS.build({'in_channels': seen or backbone.embed_dims, **config})
-    if not 0 <= head.momentum <= 1:
-        raise UserError(f'model.head.momentum={head.momentum} is not in [0, 1]')
+    with at_key('model.head'):
+        head.ema()
     has_patches = describe(backbone).mask_token is not None
     if head.needs_masks and not has_patches:
         raise UserError(
@@ -67,16 +68,17 @@ def build_head(config: dict | nn.Module, backbone: Any, neck: Any) -> Any:
     return head
 
 
-def active_tasks(auxiliary: dict[str, dict]) -> tuple[dict[str, float], dict[str, dict]]:
-    """Weights and configs of the tasks whose weight is not 0."""
+def active_tasks(auxiliary: dict[str, dict]) -> tuple[dict[str, Schedule], dict[str, dict]]:
+    """Weights (numbers or schedules) and configs of the tasks whose weight is not always 0."""
     weights, configs = {}, {}
     for name, config in auxiliary.items():
         if config is None:  # config inheritance switches a task off with auxiliary.name=None
             continue
-        weight = float(config.get('weight', 1.0))
-        if weight < 0:
-            raise UserError(f'model.auxiliary.{name}.weight={weight} is negative')
-        if weight == 0:
+        with at_key(f'model.auxiliary.{name}'):
+            weight = Schedule.of(config.get('weight', 1.0), 'weight')
+            if min(weight.values) < 0:
+                raise UserError(f'weight={config["weight"]} is negative')
+        if not any(weight.values):
             print_log(f'auxiliary task {name} has weight 0 and is not built', 'current')
             continue
         weights[name] = weight

@@ -22,7 +22,7 @@ from eqssl.models.teacher import EMATeacher
 from eqssl.registry import MODELS
 from eqssl.structures import Tokens, Views
 from eqssl.utils.errors import UserError, at_key
-from eqssl.utils.progress import Progress, cosine
+from eqssl.utils.progress import Progress
 from eqssl.utils.randomness import own_stream
 
 
@@ -214,7 +214,7 @@ class SSLPretrainer(BaseModel):
         self._last_features = features[: views.batch_size]
         for name, task in self._tasks():
             value, extra = task.loss(step)
-            out[f'loss_{name}'] = self.weights[name] * value
+            out[f'loss_{name}'] = self.weights[name](self.progress) * value
             monitors.update({f'{name}_{key}': item for key, item in extra.items()})
         out.update({key: value.detach() for key, value in monitors.items()})
         return out
@@ -289,7 +289,5 @@ class SSLPretrainer(BaseModel):
             finite: device bool, False where the step was skipped for a non-finite gradient.
         """
         if self.teacher is not None:
-            momentum = cosine(self.head.momentum, 1.0, self.progress.fraction)
-            self.teacher.update(self, momentum, finite)
+            self.teacher.update(self, self.head.ema()(self.progress), finite)
         commit_step(self, finite)
-        self._statistics.commit(finite)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from eqssl.models.pretrainer import SSLPretrainer
 
 MAP_SIDE = 16
 
@@ -26,7 +29,7 @@ def grad_cam(maps: Tensor, score: Tensor) -> Tensor:
     return (weight * maps).sum(1).clamp(min=0).detach()
 
 
-def saliency_maps(model: Any, images: Tensor, labels: Tensor) -> np.ndarray:
+def saliency_maps(model: SSLPretrainer, images: Tensor, labels: Tensor) -> np.ndarray:
     """Grad-CAM of a pretrainer with a convolutional backbone and a :class:`SupervisedHead`.
 
     Args:

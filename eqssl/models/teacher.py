@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
+
+if TYPE_CHECKING:
+    from eqssl.models.pretrainer import SSLPretrainer
 
 
 class EMATeacher(nn.Module):
@@ -34,7 +37,7 @@ class EMATeacher(nn.Module):
                 module.training = mode
         return self
 
-    def _find_pairs(self, student: Any) -> tuple[list[Tensor], list[Tensor]]:
+    def _find_pairs(self, student: SSLPretrainer) -> tuple[list[Tensor], list[Tensor]]:
         """(teacher tensors, student tensors), found once."""
         if self._pairs is None:
             modules = [('backbone', student.backbone), ('projector', student.head.projector)]
@@ -51,7 +54,7 @@ class EMATeacher(nn.Module):
         return self._pairs
 
     @torch.no_grad()
-    def copy_from(self, student: Any) -> None:
+    def copy_from(self, student: SSLPretrainer) -> None:
         """Set every parameter and buffer to the student's."""
         self._pairs = None
         mine, theirs = self._find_pairs(student)
@@ -64,7 +67,7 @@ class EMATeacher(nn.Module):
         self._pairs = None  # tensors may still move to another device
 
     @torch.no_grad()
-    def update(self, student: Any, momentum: float, finite: Tensor | None) -> None:
+    def update(self, student: SSLPretrainer, momentum: float, finite: Tensor | None) -> None:
         """teacher += (1 - momentum) (student - teacher), in a handful of calls and without a host read.
 
         Args:

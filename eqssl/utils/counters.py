@@ -45,18 +45,23 @@ class HostReads(TorchDispatchMode):
         self.reads = 0
         self.calls = 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(self, func: Any, types: object, args: Any = (), kwargs: Any = None) -> Any:
         self.calls += 1
         if func.overloadpacket.__name__ in self._READS:
             self.reads += 1
         return func(*args, **(kwargs or {}))
 
 
-def _flash_cpu(q: Any, k: Any, v: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
+Shape = tuple[int, ...]
+
+
+def _flash_cpu(q: Shape, k: Shape, v: Shape, *args: object, out_shape: object = None, **kwargs: object) -> int:
     return sdpa_flop_count(q, k, v)
 
 
-def _flash_cpu_backward(grad: Any, q: Any, k: Any, v: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
+def _flash_cpu_backward(
+    grad: object, q: Shape, k: Shape, v: Shape, *args: object, out_shape: object = None, **kwargs: object
+) -> int:
     return 2 * sdpa_flop_count(q, k, v)  # the recomputation inside the kernel is not counted, as for every other layer
 
 

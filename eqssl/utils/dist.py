@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 import torch.distributed as torch_dist
@@ -17,6 +17,9 @@ from torch import Tensor
 
 from eqssl.utils import counters
 from eqssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from torch.autograd.function import FunctionCtx
 
 
 def world_size() -> int:
@@ -61,11 +64,11 @@ class _GatherWithGradient(torch.autograd.Function):
     """Backward sums every rank's gradient of the rows that came from this rank (reduce-scatter)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
         return gather(x)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: FunctionCtx, grad: Tensor) -> Tensor:  # type: ignore[override]
         counters.count('collectives')
         grad = grad.contiguous()
         out = grad.new_empty((len(grad) // world_size(), *grad.shape[1:]))
@@ -80,11 +83,11 @@ def gather_with_gradient(x: Tensor) -> Tensor:
 
 class _SumWithGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
         return all_reduce_sum(x.clone())
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: FunctionCtx, grad: Tensor) -> Tensor:  # type: ignore[override]
         return all_reduce_sum(grad.clone())
 
 

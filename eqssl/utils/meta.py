@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 class _RampsOnHost(TorchFunctionMode):
     """``torch.linspace`` stays on the CPU: mmpretrain's backbones read drop path rates from it while they are built."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(self, func: Any, types: object, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         if func is torch.linspace:
             kwargs['device'] = 'cpu'
@@ -27,7 +27,7 @@ def without_memory() -> Iterator[None]:
         yield
 
 
-def to_meta(value: Any) -> Any:
+def to_meta(value: object) -> Any:
     """The tensors of nested dicts on the meta device."""
     if isinstance(value, torch.Tensor):
         return value.to('meta')

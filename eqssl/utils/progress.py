@@ -34,8 +34,3 @@ class Progress:
 def cosine(start: float, end: float, fraction: float) -> float:
     """Half a cosine from ``start`` (fraction 0) to ``end`` (fraction 1)."""
     return end + 0.5 * (start - end) * (1 + math.cos(math.pi * min(1.0, max(0.0, fraction))))
-
-
-def linear_warmup(start: float, end: float, done: float, length: float) -> float:
-    """Linear from ``start`` to ``end`` over ``length`` (epochs or iterations), then ``end``."""
-    return end if length <= 0 or done >= length else start + (end - start) * done / length

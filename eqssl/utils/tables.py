@@ -11,7 +11,7 @@ from typing import Any
 from eqssl.utils.errors import UserError
 
 
-def format_cell(value: Any) -> str:
+def format_cell(value: object) -> str:
     """Numbers with four digits that matter, None as a dash, anything else as it is."""
     if value is None:
         return '-'
@@ -31,7 +31,7 @@ def format_table(rows: Sequence[dict[str, Any]], columns: Sequence[str] | None =
     return '\n'.join(lines)
 
 
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
+def write_json(path: str | os.PathLike[str], value: object) -> None:
     """Write JSON through a temporary file, so that a reader never sees half of it.
 
     Raises:

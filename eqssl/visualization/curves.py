@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -12,6 +12,9 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 
 from eqssl.utils.json_lines import read_lines
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MONITORS = ('teacher_entropy', 'prototype_entropy', 'agreement', 'feature_std', 'embedding_std', 'rankme')
 
@@ -39,12 +42,12 @@ def draw_curves(log: list[dict[str, float]]) -> np.ndarray:
     return _picture(figure)
 
 
-def _picture(figure: Any, tight: bool = True) -> np.ndarray:
+def _picture(figure: Figure, tight: bool = True) -> np.ndarray:
     """A figure as ``[H, W, 3]`` uint8."""
     if tight:
         figure.tight_layout()
     figure.canvas.draw()
-    image = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+    image = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
     plt.close(figure)
     return image
 

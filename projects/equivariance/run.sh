@@ -8,5 +8,5 @@ exec "${PYTHON:-python}" tools/analysis/compare.py \
     --seeds 0 1 2 --work-dir work_dirs/equivariance --interval 40 \
     --pairs ibot_{recon,crossattn,sie}=ibot simclr_{recon,crossattn,sie}=simclr vicreg_{recon,crossattn,sie}=vicreg \
     --curves knn_top1 r2/rotation/all/mlp r2/mean/all/mlp \
-    --measures r2/{rotation,translation,color,blur,mean}/all/mlp \
+    --measures knn_top1 rankme feature_std minutes r2/{rotation,translation,color,blur,mean}/all/mlp \
     --cfg-options data_root=cifar10 default_hooks.checkpoint.interval=40 "$@"

@@ -20,7 +20,7 @@ def validation(step, value):
 
 
 def table(*words, cwd):
-    command = [sys.executable, str(ROOT / 'tools/analysis/collect_results.py'), *words]
+    command = [sys.executable, str(ROOT / 'tools/analysis/compare.py'), *words]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
@@ -70,12 +70,18 @@ def test_absolute_patterns_and_runs_of_different_length(tmp_path):
 
 
 def test_the_best_of_an_error_is_the_lowest(tmp_path):
-    from eqssl.apps.downstream_results import measure
+    from eqssl.experiment import make_table, read_groups
 
     work_dir(tmp_path, {'rmse': 0.3, 'mIoU': 1.0, 'step': 20}, {'rmse': 0.5, 'mIoU': 2.0, 'step': 40})
-    assert measure(tmp_path, ['rmse', 'mIoU'], best=True) == {'step': 20, 'rmse': 0.3, 'mIoU': 1.0}
-    assert measure(tmp_path, ['mIoU', 'rmse'], best=True) == {'step': 40, 'mIoU': 2.0, 'rmse': 0.5}
-    assert measure(tmp_path, ['rmse'], best=False) == {'step': 40, 'rmse': 0.5}
+    groups = read_groups([str(tmp_path)])
+
+    def row(*keys, best):
+        (found,) = make_table(groups, keys, best=best)
+        return [found[key] for key in keys]
+
+    assert row('rmse', 'mIoU', best=True) == ['0.300', '1.000']
+    assert row('mIoU', 'rmse', best=True) == ['2.000', '0.500']
+    assert row('rmse', best=False) == ['0.500']
 
 
 def test_errors_name_the_folder(tmp_path):
@@ -86,10 +92,9 @@ def test_errors_name_the_folder(tmp_path):
     work_dir(tmp_path / 'strange', 5)
     for words, message in (
         (['a=empty'], "'empty' holds no log"),
-        (['a=none'], "'none' is no folder"),
+        (['a=none'], "'none' is no folder and no JSON file"),
         (['a=done', 'typo'], "'typo' is no folder"),
         (['a=young'], "'young' has no validation"),
-        (['done'], 'belongs to no group'),
         (['a=done', '--measures', 'mAP'], "'done' has no mAP; it has mIoU, aAcc"),
         (['a=done', 'b=d*'], "'done' is named twice"),
         (['a='], "'' is no folder"),

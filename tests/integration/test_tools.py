@@ -41,14 +41,14 @@ def test_evaluation_during_training_changes_nothing_and_the_tools_read_the_check
     assert [x['iter'] for x in lines] == [2, 4] and 0 <= lines[0]['knn_top1'] <= 1
 
     checkpoint = str(tmp_path / 'plain' / 'iter_4.pth')
-    results = evaluate_checkpoint(DEMO, checkpoint, dict(SHORT), controls=True)
+    results = evaluate_checkpoint(DEMO, checkpoint, dict(SHORT), controls=True).results
     assert list(results) == ['raw pixels', 'random init', 'trained']
     for key in ('knn_top1', 'r2/rotation/all/mlp', 'r2_global/rotation/all/mlp', 'r2/mean/all/mlp'):
         assert all(key in result for result in results.values()), key
     assert results['trained']['knn_top1'] == pytest.approx(lines[1]['knn_top1'])
     parts = {**SHORT, 'evaluation.tasks.equivariance.parts': ['all', 'inv', 'equi'],
              'evaluation.tasks.equivariance.probes': ['ridge']}  # fmt: skip
-    split = evaluate_checkpoint(DEMO, checkpoint, parts, ['equivariance'])['trained']
+    split = evaluate_checkpoint(DEMO, checkpoint, parts, ['equivariance']).results['trained']
     assert {'r2/color/inv/ridge', 'r2/color/equi/ridge', 'r2/mean/equi/ridge'} <= set(split)
     with pytest.raises(UserError, match="--tasks knnn: .*did you mean 'knn'"):
         evaluate_checkpoint(DEMO, checkpoint, dict(SHORT), ['knnn'])
@@ -62,7 +62,7 @@ def test_own_folder_of_unlabelled_images_trains_and_evaluates(image_folder, tmp_
     losses = train(tmp_path / 'own', **options)
     assert len(losses) == 4 and all(x == x for x in losses)
     options = {**SHORT, **options, 'evaluation': None}
-    result = evaluate_checkpoint(DEMO, str(tmp_path / 'own' / 'iter_4.pth'), options)['trained']
+    result = evaluate_checkpoint(DEMO, str(tmp_path / 'own' / 'iter_4.pth'), options).results['trained']
     assert 'knn_top1' not in result and 'r2/rotation/equi/ridge' in result
 
 
@@ -103,6 +103,7 @@ def test_demo_pictures_and_report(tmp_path, registered):
 
 def test_the_whole_demo_in_small(tmp_path, monkeypatch, registered):
     from eqssl.apps.demo import Demo, run_demo
+    from eqssl.experiment import read_experiments
     from eqssl.utils.json_lines import read_lines
 
     monkeypatch.chdir(tmp_path)
@@ -112,20 +113,22 @@ def test_the_whole_demo_in_small(tmp_path, monkeypatch, registered):
     options += [f'default_hooks.evaluation.limits.{k}={v}' for k, v in limits.items()]
     options += ['train_cfg.max_iters=4', 'param_scheduler.0.warmup=1', 'train_dataloader.batch_size=8']
     options += ['default_hooks.evaluation.interval=2', 'evaluation.tasks.equivariance.epochs=2']
-    report = run_demo(Demo('simclr', 'photos', 0, tuple(options)), train_base=False, store=True)
+    report, rows = run_demo(Demo('simclr', 'photos', 0, tuple(options)), train_base=False, store=True)
     folder = report.parent
+    assert folder == tmp_path / 'work_dirs/demo/simclr_recon_photos_seed0'
     assert report.read_text().count('data:image/png') == 2 + 7 + 2
     assert (folder / 'curves.png').is_file() and (folder / 'reconstructions.png').is_file()
-    results = json.loads((folder / 'results.json').read_text())
-    assert list(results) == ['raw pixels', 'random init', 'SimCLR alone', 'SimCLR + recon']
-    assert all(
-        0 < r['r2_error/color/all/mlp'] < 9 and 0 < r['knn_error'] < 0.1 for r in results.values() if r['knn_top1']
-    )
+    names = ['raw pixels', 'random init', 'SimCLR alone', 'SimCLR + recon', 'SimCLR + recon - SimCLR alone']
+    assert [row[''] for row in rows] == names and list(rows[0])[2:4] == ['kNN top-1', 'R2 rotation']
+    base, ours = (read_experiments(folder.with_name(f'simclr_{name}photos_seed0'))[0] for name in ('', 'recon_'))
+    for run in (base.values, ours.values):
+        assert 0 < run['r2_error/color/all/mlp'] < 9 and run['iter'] == 4 and run['minutes'] > 0
     curve = read_lines(folder / 'evaluation.jsonl')
     assert [line['iter'] for line in curve] == [0, 2, 4] and 'r2/mean/all/ridge' in curve[0]
-    stored = json.loads((tmp_path / 'stored.json').read_text())['results']['simclr_photos']['0']
-    assert stored['result']['knn_top1'] == round(results['SimCLR alone']['knn_top1'], 4)
-    assert [line['iter'] for line in stored['curve']] == [0, 2, 4]
+    (stored,) = read_experiments(tmp_path / 'stored.json')
+    assert (stored.name, stored.seed, stored.kind) == ('simclr_photos', 0, 'pre-training')
+    assert stored.values['knn_top1'] == round(base.values['knn_top1'], 4)
+    assert [line['iter'] for line in stored.curve] == [0, 2, 4]
 
 
 def test_the_demo_names_the_data_that_a_method_has():
@@ -136,21 +139,24 @@ def test_the_demo_names_the_data_that_a_method_has():
 
 
 def test_a_stored_result_is_of_the_config_as_it_is(tmp_path, monkeypatch, capsys):
-    from eqssl.apps.demo import STORED, Demo, base_mark, stored_base
+    from eqssl.apps.demo import STORED, Demo, stored_base
+    from eqssl.experiment import OWN, Experiment, read_experiments, write
 
-    committed = json.loads(STORED.read_text())['results']['simclr_photos']
-    assert sorted(committed) == ['0', '1', '2']
+    committed = {e.seed: e for e in read_experiments(STORED) if e.name == 'simclr_photos'}
+    assert sorted(committed) == [0, 1, 2]
     demo = Demo('simclr', 'photos', 0)
-    assert stored_base(demo) == committed['0'], 'measure the base of the demo anew (--train-base --store-base)'
-    entry = {'config': base_mark(demo), 'result': {'knn_top1': 0.5}, 'curve': []}
+    assert stored_base(demo) == committed[0], 'measure the base of the demo anew (--train-base --store-base)'
+    mark = demo.comparison.mark(demo.config(base=True), 0)
+    entry = Experiment('simclr_photos', config={'fingerprint': mark}, seed=0, results={OWN: {'knn_top1': 0.5}})
     file = tmp_path / 'stored.json'
     monkeypatch.setattr('eqssl.apps.demo.STORED', file)
     assert stored_base(demo) is None
-    file.write_text(json.dumps({'results': {'simclr_photos': {'0': entry}}}))
+    write(file, [entry])
     assert stored_base(demo) == entry
     assert stored_base(Demo('simclr', 'photos', 1)) is None and stored_base(Demo('simclr', 'cifar10', 0)) is None
     assert stored_base(Demo('simclr', 'photos', 0, ('train_cfg.max_iters=9',))) is None
-    file.write_text(json.dumps({'results': {'simclr_photos': {'0': {**entry, 'config': 'other'}}}}))
+    entry.config['fingerprint'] = 'other'
+    write(file, [entry])
     assert stored_base(demo) is None and 'is of another config: it is trained' in capsys.readouterr().out
 
 

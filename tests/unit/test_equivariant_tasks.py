@@ -15,7 +15,9 @@ from eqssl.models.auxiliary.cross_attention import cross_attend
 from eqssl.models.auxiliary.sie import HyperPredictor
 from eqssl.utils.counters import counted
 from eqssl.utils.errors import UserError
-from tests.helpers import build_model, total_loss
+from eqssl.utils.progress import Progress
+from eqssl.utils.schedule import Schedule
+from tests.helpers import build_model
 from tests.tasks import data, with_tasks
 
 pytestmark = pytest.mark.usefixtures('registered')
@@ -111,29 +113,39 @@ def test_topk_loss_is_one_minus_cosine_of_strong_views_and_the_teachers_target()
         teacher = model.teacher.projector(model.teacher.backbone([views.view('global', 0)])[0].cls)
     want = 1 - F.cosine_similarity(output, teacher[picked['index']], dim=1).mean()
     assert out['loss_topk'].item() == pytest.approx(want.item(), abs=1e-5)
-    task.strength = 0.0
+    task.strength = Schedule(0.0)
     with counted() as counts:
         out = model.loss(views)
     assert out['loss_topk'] == 0 and out['topk_rescued'] == 0 and counts['backbone_calls'] == 2
 
 
-def test_topk_hook_owns_the_schedule_and_draws_what_was_picked(tmp_path):
+def test_topk_task_owns_its_schedules_and_the_hook_draws_what_was_picked(tmp_path):
     from eqssl.engine import AdaptiveTopKHook
 
-    model = build_model(with_tasks('byol', 'topk'))
-    hook = AdaptiveTopKHook(start=2, ramp=4, share=0.5, picture_interval=4)
+    config = with_tasks('byol', 'topk')
+    config['auxiliary']['topk'].update(
+        strength=dict(start=1, begin=2, warmup=4, unit='iter'),
+        share=dict(start=0.5, end=1.0, shape='linear', unit='iter'),
+    )
+    model = build_model(config)
+    hook = AdaptiveTopKHook(picture_interval=4)
     run = SimpleNamespace(bare_model=model, work_dir=str(tmp_path), train_loop=SimpleNamespace(iters_per_epoch=1))
     seen = []
     for iteration in range(8):
         run.iter = iteration
         hook.before_train_iter(run, iteration)
-        seen.append(model.auxiliary['topk'].strength)
-        total_loss(model, data('byol', 6 * iteration))
+        model.progress = Progress(iteration, max_iters=8)
+        views = model.data_preprocessor(data('byol', 6 * iteration), True)['views']
+        seen.append(6 * model.loss(views)['topk_rescued'].item())
         hook.after_train_iter(run, iteration)
-    assert seen == [0, 0, 0, 0.25, 0.5, 0.75, 1, 1] and model.auxiliary['topk'].count(6) == 3
+    share = [3, 3, 4, 4, 4, 5, 5, 6]  # of 6 images, round(3 + 3 i / 8)
+    strength = [0, 0, 0, 0.25, 0.5, 0.75, 1, 1]
+    assert seen == pytest.approx([k * s for k, s in zip(share, strength, strict=True)])
     assert sorted(p.name for p in (tmp_path / 'topk').iterdir()) == ['iter_4.png', 'iter_8.png']
     with pytest.raises(UserError, match="task='easy' is not under model.auxiliary"):
         AdaptiveTopKHook(task='easy').before_train_iter(run, 0)
+    with pytest.raises(UserError, match='start=10 is a schedule of the task: model.auxiliary.topk='):
+        AdaptiveTopKHook(start=10)
 
 
 # -- SIE and baselines -----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from eqssl.evaluation.task import as_task
 from eqssl.models.auxiliary import AuxiliaryTask
 from eqssl.models.heads import TwoViewHead
 from eqssl.models.layers import StepState
-from eqssl.registry import DATASETS, EVALUATORS, MODELS
+from eqssl.registry import DATASETS, EVALUATORS, FUNCTIONS, MODELS
 from eqssl.utils.errors import UserError
+from eqssl.utils.progress import Progress
+from eqssl.utils.schedule import Schedule
 from tests.helpers import base_config, batch, build_model
 
 pytestmark = pytest.mark.usefixtures('registered')
@@ -40,6 +43,20 @@ class RunningMean(StepState, nn.Module):
 
     def advance(self, total):
         return [(self.mean, 0.5 * self.mean + 0.5 * total[:-1] / total[-1]), (self.steps, self.steps + 1)]
+
+
+@FUNCTIONS.register_module(force=True)
+class ToyNothing:
+    """No schedule."""
+
+
+@FUNCTIONS.register_module(force=True)
+@dataclass(frozen=True)
+class ToyStairs(Schedule):
+    """Half of ``start`` in every second epoch."""
+
+    def __call__(self, progress):
+        return self.start / (1 + int(progress.epoch) % 2)
 
 
 @MODELS.register_module(force=True)
@@ -163,3 +180,21 @@ def test_an_evaluation_task_a_bare_callable_and_a_source_measure_networks_and_co
             as_task('mine', almost)
     controls = evaluation.pixels(model)
     assert set(controls) == {'length'} and controls['length'] != found['length']
+
+
+def test_a_schedule_drives_a_weight_a_momentum_and_a_temperature():
+    stairs = dict(type='eqssl.ToyStairs', start=0.5)
+    config = base_config('dino')
+    config['head'].update(momentum=stairs, teacher_temp=stairs, out_dim=8)
+    config['auxiliary'] = {'color': {'type': 'eqssl.ToyTask', 'weight': stairs}}
+    model = build_model(config)
+    found = []
+    for iteration in (0, 1, 2):
+        model.progress = Progress(iteration, max_iters=3)
+        loss = model.loss(model.data_preprocessor(batch(masks=False), True)['views'])['loss_color'].item()
+        found.append((loss, model.head.ema()(model.progress), model.head.temperature('cls', model.progress)))
+    assert [x[1:] for x in found] == [(0.5, 0.5), (0.25, 0.25), (0.5, 0.5)]
+    assert found[0][0] == pytest.approx(2 * found[1][0]) and found[0][0] > 0
+    config['head']['momentum'] = dict(type='eqssl.ToyNothing')
+    with pytest.raises(UserError, match="model.head.momentum: type='eqssl.ToyNothing' is no"):
+        build_model(config)

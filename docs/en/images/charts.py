@@ -61,6 +61,29 @@ def r2() -> Figure:
     return figure
 
 
+def gains() -> Figure:
+    """What reconstruction adds in the demo, seed by seed, over each of two bases."""
+    rows = table('demo.md', 'raw pixels')
+    pairs = {'gain over SimCLR alone, seed by seed': BLUE, 'gain over the same path, seed by seed': ORANGE}
+    measures = [key for key in rows['raw pixels'] if key]
+    figure, axes = plt.subplots(figsize=(9, 3.2))
+    for place, (name, color) in enumerate(pairs.items()):
+        means, spreads = np.array([number(rows[name][measure]) for measure in measures]).T
+        x = np.arange(len(measures)) + (place - 0.5) * 0.22
+        axes.errorbar(
+            x, means, yerr=spreads, fmt='o', color=color, capsize=4, ms=7, lw=1.6, label=name.partition(',')[0]
+        )
+        for at, mean in zip(x, means, strict=True):
+            axes.annotate(f'{mean:.3f}', (at, mean), (8 * (2 * place - 1), 0), textcoords='offset points', fontsize=8,
+                          va='center', ha='left' if place else 'right', color='#4a5568')  # fmt: skip
+    axes.axhline(0, color='#718096', lw=1)
+    axes.set_xticks(range(len(measures)), measures)
+    axes.set(ylabel='SimCLR + recon minus base', xlim=(-0.6, len(measures) - 0.4))
+    plain_grid(axes, 'y')
+    figure.legend(loc='outside upper center', ncols=2)
+    return figure
+
+
 def bases() -> Figure:
     """kNN of the base methods after short runs, beside raw pixels and untrained networks."""
     rows = table('bases.md', 'raw pixels (controls)')

@@ -24,6 +24,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     'views': photographs.views,
     'paths': photographs.paths,
     'r2': charts.r2,
+    'gains': charts.gains,
     'bases': charts.bases,
     'gpu': charts.gpu,
     'cost': diagrams.cost,

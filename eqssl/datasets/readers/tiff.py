@@ -10,7 +10,7 @@ import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import tifffile
@@ -19,6 +19,9 @@ from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC
 
 from eqssl.datasets.readers.jpeg import check_scan
 from eqssl.datasets.readers.raster import Raster, UnreadableImage, check_size
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
 
 SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 _AXES = ('YX', 'YXS', 'SYX')
@@ -45,7 +48,7 @@ def _silent() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _check_compression(page: Any) -> None:
+def _check_compression(page: TiffPage) -> None:
     """Only those whose damage shows: a decoder that fills in what is missing is none for us."""
     compression = page.compression
     name = getattr(compression, 'name', compression)
@@ -55,7 +58,7 @@ def _check_compression(page: Any) -> None:
         raise UnreadableImage(f'JPEG of {page.bitspersample} bits inside, whose damage no decoder reports')
 
 
-def _check_segments(page: Any, data: bytes) -> None:
+def _check_segments(page: TiffPage, data: bytes) -> None:
     """Every strip or tile lies in the file (tifffile fills missing ones with zeros), and JPEG ones are whole."""
     offsets, counts = page.dataoffsets, page.databytecounts
     expected = int(np.prod(page.chunked))
@@ -78,7 +81,7 @@ def _check_segments(page: Any, data: bytes) -> None:
         TiffImagePlugin.TiffImageFile(io.BytesIO(data)).load()
 
 
-def _through_palette(page: Any, values: np.ndarray) -> Raster:
+def _through_palette(page: TiffPage, values: np.ndarray) -> Raster:
     """Palette numbers to 8-bit RGB; entries are 16 bits, but some writers fill in 8."""
     if page.colormap is None or values.ndim != 2:
         raise UnreadableImage('a palette image without its palette')
@@ -97,7 +100,7 @@ def _from_inks(values: np.ndarray, white: float) -> np.ndarray:
     return np.rint((1 - inks[..., :3]) * (1 - inks[..., 3:]) * white).astype(values.dtype)
 
 
-def _own_white(page: Any, values: np.ndarray) -> int | None:
+def _own_white(page: TiffPage, values: np.ndarray) -> int | None:
     """The largest value of the samples' type, by the bits that they really have."""
     if values.dtype.kind == 'f':
         return None
@@ -106,9 +109,10 @@ def _own_white(page: Any, values: np.ndarray) -> int | None:
     return 2 ** (page.bitspersample - (values.dtype.kind == 'i')) - 1
 
 
-def _channels(page: Any, values: np.ndarray, photometric: Any) -> tuple[np.ndarray, np.ndarray | None]:
+def _channels(page: TiffPage, values: np.ndarray, photometric: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Color samples ``[H, W]`` or ``[H, W, 3 or 4]`` and opacity."""
-    colors = {PHOTOMETRIC.RGB: 3, PHOTOMETRIC.SEPARATED: 4, **dict.fromkeys(_GRAY, 1)}.get(photometric)
+    known: dict[int, int] = {PHOTOMETRIC.RGB: 3, PHOTOMETRIC.SEPARATED: 4, **dict.fromkeys(_GRAY, 1)}
+    colors = known.get(photometric)
     stack = values[..., None] if values.ndim == 2 else values
     extra = stack.shape[2] - colors if colors else 0
     spare = len(page.extrasamples) == 1 and page.extrasamples[0] == EXTRASAMPLE.UNSPECIFIED
@@ -122,7 +126,7 @@ def _channels(page: Any, values: np.ndarray, photometric: Any) -> tuple[np.ndarr
     return (stack[..., 0] if colors == 1 else stack[..., :colors]), alpha
 
 
-def _meaning(page: Any, values: np.ndarray, setting: float | None) -> Raster:
+def _meaning(page: TiffPage, values: np.ndarray, setting: float | None) -> Raster:
     """What the samples ``[H, W]`` or ``[H, W, S]`` of a page are."""
     photometric, own = page.photometric, _own_white(page, values)
     if photometric == PHOTOMETRIC.PALETTE:
@@ -137,7 +141,7 @@ def _meaning(page: Any, values: np.ndarray, setting: float | None) -> Raster:
     color, alpha = _channels(page, values, photometric)
     premultiplied = alpha is not None and page.extrasamples[:1] == (EXTRASAMPLE.ASSOCALPHA,)
     if photometric in (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.SEPARATED) and own is None:
-        raise UnreadableImage(f'floating point pixels of kind {photometric.name}')
+        raise UnreadableImage(f'floating point pixels of kind {PHOTOMETRIC(photometric).name}')
     if photometric == PHOTOMETRIC.MINISWHITE:
         color = ~color if color.dtype.kind == 'b' else np.clip(white - color.astype(np.float64), 0, None)
         color = color if deep or color.dtype.kind == 'b' else color.astype(values.dtype)
@@ -148,7 +152,7 @@ def _meaning(page: Any, values: np.ndarray, setting: float | None) -> Raster:
     return Raster(color, white, alpha, premultiplied, largest=largest)
 
 
-def _from_ycbcr(page: Any, values: np.ndarray) -> np.ndarray:
+def _from_ycbcr(page: TiffPage, values: np.ndarray) -> np.ndarray:
     if values.dtype != np.uint8 or values.ndim != 3 or values.shape[2] != 3 or page.is_subsampled:
         raise UnreadableImage('YCbCr of another kind than three full channels of 8 bits')
     return np.asarray(Image.fromarray(np.ascontiguousarray(values), 'YCbCr').convert('RGB'))
@@ -165,7 +169,7 @@ def read_tiff(data: bytes, white: float | None = None) -> Raster:
         UnreadableImage: damaged, truncated, too large, or samples that are no picture (volumes, many channels, Lab).
     """
     with _silent(), tifffile.TiffFile(io.BytesIO(data)) as file:
-        page: Any = file.pages[0]
+        page = cast('TiffPage', file.pages[0])
         if page.axes not in _AXES:
             raise UnreadableImage(f"axes '{page.axes}'; images of {' or '.join(_AXES)} are read")
         check_size(page.imagewidth, page.imagelength)

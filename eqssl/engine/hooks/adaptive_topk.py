@@ -1,9 +1,9 @@
-"""The schedule of adaptive augmentation, and pictures of what it picked."""
+"""Pictures of what adaptive augmentation picked."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
 from PIL import Image
@@ -13,65 +13,54 @@ from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 from eqssl.visualization.pictures import montage, with_captions
 
+if TYPE_CHECKING:
+    from eqssl.engine.runner import Runner
+
+MOVED = ('start', 'ramp', 'share', 'by_epoch')  # arguments of the hook that are the task's schedules
+
 
 @HOOKS.register_module()
 class AdaptiveTopKHook(Hook):
-    """When an :class:`AdaptiveTopK` task works and how many pairs it takes; all functions of the iteration.
+    """Shows which pairs an :class:`AdaptiveTopK` task rescued.
 
     Args:
         task: name of the task under ``model.auxiliary``.
-        start: epochs (``by_epoch``) or iterations before the first rescue (after the warm-up of the learning rate).
-        ramp: epochs or iterations in which the loss grows to its weight.
-        share: k as a share of a rank's batch; None leaves the task's own.
-        by_epoch: unit of ``start`` and ``ramp``.
         picture_interval: iterations between pictures ``<work_dir>/topk/iter_<n>.png`` of the picked images: first and
             second view, strong view, from the most similar pair on; 0 for none.
+
+    Raises:
+        UserError: an argument that is a schedule of the task.
     """
 
     priority = 'HIGH'
 
-    def __init__(
-        self,
-        task: str = 'topk',
-        start: float = 10,
-        ramp: float = 0,
-        share: float | None = None,
-        by_epoch: bool = True,
-        picture_interval: int = 0,
-    ) -> None:
-        if start < 0 or ramp < 0 or picture_interval < 0:
+    def __init__(self, task: str = 'topk', picture_interval: int = 0, **moved: Any) -> None:
+        for name in moved:
+            if name not in MOVED:
+                raise UserError(f"AdaptiveTopKHook has no argument '{name}'")
             raise UserError(
-                f'AdaptiveTopKHook: start={start}, ramp={ramp} and picture_interval={picture_interval} must not be '
-                'negative'
+                f'AdaptiveTopKHook: {name}={moved[name]} is a schedule of the task: model.auxiliary.{task}='
+                'dict(share=0.1, strength=dict(start=1, begin=10, warmup=0))'
             )
-        if share is not None and not 0 < share <= 1:
-            raise UserError(f'AdaptiveTopKHook: share={share} of the batch is not in (0, 1]: k cannot exceed the batch')
-        self.task, self.start, self.ramp, self.share = task, start, ramp, share
-        self.by_epoch, self.picture_interval = by_epoch, picture_interval
+        if picture_interval < 0:
+            raise UserError(f'AdaptiveTopKHook: picture_interval={picture_interval} must not be negative')
+        self.task, self.picture_interval = task, picture_interval
 
-    def strength(self, done: float) -> float:
-        """Factor of the loss, in [0, 1], after ``done`` epochs or iterations."""
-        if done < self.start:
-            return 0.0
-        return 1.0 if self.ramp == 0 else min(1.0, (done - self.start) / self.ramp)
-
-    def _find(self, runner: Any) -> Any:
+    def _find(self, runner: Runner) -> Any:
         tasks = runner.bare_model.auxiliary
         if self.task not in tasks:
             known = ', '.join(tasks) or 'none'
             raise UserError(f"AdaptiveTopKHook: task='{self.task}' is not under model.auxiliary (there: {known})")
         return tasks[self.task]
 
-    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Set this iteration's strength and share."""
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Say whether this iteration is drawn."""
         task = self._find(runner)
-        unit = runner.train_loop.iters_per_epoch if self.by_epoch else 1
-        task.strength = self.strength(runner.iter / unit)
-        if self.share is not None:
-            task.share = self.share
         task.keep_picture = self.picture_interval > 0 and (runner.iter + 1) % self.picture_interval == 0
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Draw what was picked."""
         task = self._find(runner)
         if task.keep_picture and task.picked and dist.rank() == 0:

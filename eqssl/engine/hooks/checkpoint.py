@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mmengine.hooks import Hook
 
@@ -11,6 +11,9 @@ from eqssl.checkpoint.store import prune
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from eqssl.engine.runner import Runner
 
 
 @HOOKS.register_module()
@@ -38,7 +41,9 @@ class CheckpointHook(Hook):
         self.milestones = set(milestones)
         self.due = False
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Save when it is time."""
         done = runner.iter + 1
         unit = runner.train_loop.iters_per_epoch if self.by_epoch else 1
@@ -47,7 +52,7 @@ class CheckpointHook(Hook):
             self.due = False
             self.save(runner, done)
 
-    def save(self, runner: Any, done: int) -> Path:
+    def save(self, runner: Runner, done: int) -> Path:
         """Save now; every rank calls this."""
         path = runner.save(done)
         if dist.rank() == 0:

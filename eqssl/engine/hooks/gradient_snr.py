@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.hooks import Hook
@@ -10,6 +10,9 @@ from torch import Tensor
 
 from eqssl.registry import HOOKS
 from eqssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from eqssl.engine.runner import Runner
 
 
 @HOOKS.register_module()
@@ -37,7 +40,7 @@ class GradientSNRHook(Hook):
         self.square: list[Tensor] = []
         self.steps: Tensor = torch.zeros(())
 
-    def before_train(self, runner: Any) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Watch the gradients."""
         named = [(n, p) for n, p in runner.bare_model.named_parameters() if p.requires_grad]
         self.watched = [p for n, p in named if n.startswith(self.prefix)]

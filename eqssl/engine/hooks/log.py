@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.hooks import Hook
@@ -15,6 +15,9 @@ from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
 from eqssl.utils.json_lines import append_line, keep_until
+
+if TYPE_CHECKING:
+    from eqssl.engine.runner import Runner
 
 
 @HOOKS.register_module()
@@ -43,7 +46,7 @@ class LogHook(Hook):
         self.count = 0
         self.names: list[str] = []
 
-    def before_train(self, runner: Any) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Open the bar; drop log lines that a resumed run will write again."""
         self.start_time, self.start_iter = time.time(), runner.iter
         self.last_time, self.last_iter = self.start_time, runner.iter
@@ -52,11 +55,14 @@ class LogHook(Hook):
             if self.use_bar:
                 self.bar = ProgressBar.open(runner.iter, runner.max_iters, runner.global_batch)
 
-    def _file(self, runner: Any) -> Path:
+    def _file(self, runner: Runner) -> Path:
         return Path(runner.work_dir) / 'log.jsonl'
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Add to the sums; write a line when it is time."""
+        assert outputs is not None
         self.names = [*outputs, 'grad_norm']
         values = [v.detach().float() for v in outputs.values()] + [runner.optim_wrapper.grad_norm]
         step = torch.stack([v.reshape(()) for v in values])
@@ -70,7 +76,7 @@ class LogHook(Hook):
         elif self.bar is not None:
             self.bar.advance(done)
 
-    def _read(self, runner: Any) -> tuple[dict[str, float], int, int]:
+    def _read(self, runner: Runner) -> tuple[dict[str, float], int, int]:
         """Means over iterations and ranks, RankMe of the last batch, counts of skipped steps: the only host reads."""
         assert self.sums is not None
         wrapper = runner.optim_wrapper
@@ -81,7 +87,7 @@ class LogHook(Hook):
         values = torch.cat([means, wrapper.nonfinite_steps[None], wrapper.nonfinite_run[None]]).tolist()
         return dict(zip([*self.names, *extra], values[:-2], strict=True)), int(values[-2]), int(values[-1])
 
-    def _write(self, runner: Any, done: int) -> None:
+    def _write(self, runner: Runner, done: int) -> None:
         means, skipped, in_a_row = self._read(runner)
         self.sums, self.count = None, 0
         now = time.time()
@@ -102,7 +108,7 @@ class LogHook(Hook):
                 'Lower optim_wrapper.optimizer.lr, or use precision bf16 or fp32 instead of fp16'
             )
 
-    def _show(self, runner: Any, line: dict[str, Any], left: float) -> None:
+    def _show(self, runner: Runner, line: dict[str, Any], left: float) -> None:
         losses = ' '.join(f'{k}={line[k]:.4f}' for k in line if 'loss' in k)
         if self.bar is not None:  # short names: all of it fits 80 columns
             short = ' '.join(f'{k.removeprefix("loss_")} {line[k]:.2f}' for k in line if 'loss' in k)
@@ -115,7 +121,7 @@ class LogHook(Hook):
             text += f'  NON-FINITE STEPS SKIPPED: {line["nonfinite_steps"]}'
         runner.logger.info(text)
 
-    def after_train(self, runner: Any) -> None:
+    def after_train(self, runner: Runner) -> None:
         """Close the bar."""
         if self.bar is not None:
             self.bar.close()

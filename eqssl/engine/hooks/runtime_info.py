@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mmengine.hooks import Hook
 
 from eqssl.registry import HOOKS
 from eqssl.utils.progress import Progress
+
+if TYPE_CHECKING:
+    from eqssl.engine.runner import Runner
 
 
 @HOOKS.register_module()
@@ -20,13 +23,13 @@ class RuntimeInfoHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def before_train(self, runner: Any) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Lengths that other mmengine components ask for."""
         runner.message_hub.update_info('iter', runner.iter)
         runner.message_hub.update_info('max_iters', runner.max_iters)
         runner.message_hub.update_info('max_epochs', runner.max_epochs)
 
-    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Before every iteration."""
         runner.restore_random_state()
         model = runner.bare_model

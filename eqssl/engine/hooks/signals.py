@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.hooks import Hook
 
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
+
+if TYPE_CHECKING:
+    from eqssl.engine.runner import Runner
 
 EXIT_REQUEUE = 75  # EX_TEMPFAIL: try again later
 
@@ -32,13 +35,13 @@ class SignalHook(Hook):
         self.received = 0
         self._checked: int | None = None
 
-    def before_run(self, runner: Any) -> None:
+    def before_run(self, runner: Runner) -> None:
         """Install the handlers; a signal before the first iteration counts as well."""
         runner.interrupted = False
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, self._handle)
 
-    def _handle(self, number: int, frame: Any) -> None:
+    def _handle(self, number: int, frame: object) -> None:
         self.received = number
 
     def _agreed(self, done: int) -> bool:
@@ -49,7 +52,9 @@ class SignalHook(Hook):
         self._checked = done
         return dist.all_reduce_sum(torch.tensor([float(self.received != 0)])).item() > 0
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Stop, between optimizer steps, if any rank was told to."""
         done = runner.iter + 1
         if done == runner.max_iters or not runner.optim_wrapper.should_update() or not self._agreed(done):

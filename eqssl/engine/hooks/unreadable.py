@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
 
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from eqssl.engine.runner import Runner
 
 
 @HOOKS.register_module()
@@ -30,8 +33,9 @@ class UnreadableImagesHook(Hook):
         self.failures = 0
         self.files: dict[str, str] = {}
 
-    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Take note of one batch."""
+        assert data_batch is not None
         bad = data_batch['unreadable']
         self.tried += len(data_batch['index']) + len(bad)
         self.failures += len(bad)
@@ -49,11 +53,11 @@ class UnreadableImagesHook(Hook):
                 'Mend the files or raise max_share'
             )
 
-    def _listing(self, runner: Any) -> Path:
+    def _listing(self, runner: Runner) -> Path:
         suffix = f'.rank{dist.rank()}' if dist.world_size() > 1 else ''
         return Path(runner.work_dir) / f'unreadable{suffix}.txt'
 
-    def after_train(self, runner: Any) -> None:
+    def after_train(self, runner: Runner) -> None:
         """Say how many there were."""
         if self.files:
             runner.logger.warning(f'{len(self.files)} unreadable images were skipped, see {self._listing(runner)}')

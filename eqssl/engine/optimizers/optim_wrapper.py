@@ -75,7 +75,7 @@ class OptimWrapper(MMOptimWrapper):
                 with torch.autocast(self.device.type, dtype=self.dtype):
                     yield
 
-    def backward(self, loss: Tensor, **kwargs: Any) -> None:
+    def backward(self, loss: Tensor, **kwargs: object) -> None:
         """Backward; a non-finite loss makes every gradient NaN."""
         if self.scaler is not None:
             loss = self.scaler.scale(loss)
@@ -109,7 +109,7 @@ class OptimWrapper(MMOptimWrapper):
         else:
             torch._foreach_mul_(grads, (self.clip['max_norm'] / (self.grad_norm + 1e-6)).clamp(max=1.0))
 
-    def step(self, **kwargs: Any) -> None:
+    def step(self, **kwargs: object) -> None:
         """Clip and step; skipped on the device where the gradient is not finite."""
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)

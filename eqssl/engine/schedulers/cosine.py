@@ -1,4 +1,4 @@
-"""Warm-up and cosine in closed form: a function of the iteration, so resume needs no hidden state."""
+"""A :class:`~eqssl.utils.schedule.Schedule` for a key of the optimizer's parameter groups."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from mmengine.optim import _ParamScheduler
 
 from eqssl.registry import PARAM_SCHEDULERS
 from eqssl.utils.errors import UserError
-from eqssl.utils.progress import cosine
+from eqssl.utils.progress import Progress
+from eqssl.utils.schedule import SHAPES, Schedule
 
 
 @PARAM_SCHEDULERS.register_module()
 class CosineSchedule(_ParamScheduler):
-    """Linear warm-up, then half a cosine, for any key of the parameter groups.
+    """Linear warm-up, then half a cosine (or a line), for any key of the parameter groups.
 
     Args:
         optimizer: an optimizer (wrapper).
@@ -21,6 +22,7 @@ class CosineSchedule(_ParamScheduler):
         final: value at the end (absolute).
         warmup: epochs (``by_epoch``) or iterations of linear rise from ``warmup_start`` times the base value.
         warmup_start: factor at the first iteration.
+        shape: 'cosine', 'linear' or 'constant' (the base value stays).
         by_epoch: whether ``warmup`` and ``end`` count epochs; the value changes every iteration in any case.
         end: length of the schedule; the Runner fills in the length of the run.
         epoch_length: iterations per epoch; the Runner fills it in.
@@ -41,10 +43,14 @@ class CosineSchedule(_ParamScheduler):
         epoch_length: int = 1,
         last_step: int = -1,
         verbose: bool = False,
+        shape: str = 'cosine',
     ) -> None:
         unit = max(1, epoch_length) if by_epoch else 1
         self.total, self.warmup_iters = int(end * unit), int(warmup * unit)
-        self.final, self.warmup_start = final, warmup_start
+        self.final, self.warmup_start, self.shape = final, warmup_start, shape
+        if shape not in SHAPES:
+            raise UserError(f"param_scheduler: shape='{shape}' is none of {', '.join(SHAPES)}")
+        self._courses: dict[tuple[float, float], Schedule] = {}
         if self.warmup_iters >= self.total > 1:
             raise UserError(
                 f'param_scheduler: warmup={warmup} is not shorter than the run ({end}, by_epoch={by_epoch})'
@@ -60,9 +66,11 @@ class CosineSchedule(_ParamScheduler):
         """Value at an iteration, from the base value; ``scale`` multiplies the final one."""
         if base == 0:
             return 0.0
-        if step < self.warmup_iters:
-            return base * (self.warmup_start + (1 - self.warmup_start) * step / self.warmup_iters)
-        return cosine(base, scale * self.final, (step - self.warmup_iters) / max(1, self.total - self.warmup_iters))
+        if (base, scale) not in self._courses:
+            end = None if self.shape == 'constant' else scale * self.final
+            warm = dict(warmup=self.warmup_iters, warmup_start=self.warmup_start, relative=True)
+            self._courses[base, scale] = Schedule(base, end, self.shape, length=self.total, unit='iter', **warm)  # type: ignore
+        return self._courses[base, scale](Progress(step, self.total))
 
     def seek(self, iteration: int) -> None:
         """Set the values of an iteration, with base values, length and shape as they are now configured."""

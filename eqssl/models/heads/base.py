@@ -14,6 +14,7 @@ from eqssl.models.step import Step
 from eqssl.structures import Views
 from eqssl.utils.errors import UserError
 from eqssl.utils.progress import Progress
+from eqssl.utils.schedule import Schedule
 
 Values = dict[str, Tensor]
 
@@ -62,7 +63,8 @@ class BaseHead(nn.Module):
             matters where there is a batch norm).
         compares_samples: whether the loss needs at least two images in a batch.
         teacher_group: the size group that the teacher sees.
-        momentum: EMA momentum at the start (it rises to 1 with a cosine).
+        momentum: EMA momentum of the teacher: a number, from which it rises to 1 with a cosine over the run, or a
+            schedule.
         projector: the part that the teacher has a copy of.
         prototype_dims: number of prototypes where they are the invariant part of d_patch (DINO, iBOT), else None.
     """
@@ -78,7 +80,7 @@ class BaseHead(nn.Module):
     separate_views: bool = False
     compares_samples: bool = False
     teacher_group: str = 'global'
-    momentum: float = 0.996
+    momentum: float | dict[str, Any] | Schedule = 0.996
     projector: Any
     prototype_dims: int | None = None
 
@@ -100,6 +102,17 @@ class BaseHead(nn.Module):
 
     def transform_views(self, views: Views) -> None:
         """Change the views before normalization, where the method itself is a transformation (RotNet)."""
+
+    def ema(self) -> Schedule:
+        """The teacher's momentum over the run.
+
+        Raises:
+            UserError: it leaves [0, 1].
+        """
+        found = Schedule.of(self.momentum, 'momentum', end=1.0, shape='cosine', unit='run')
+        if not all(0 <= value <= 1 for value in found.values):
+            raise UserError(f'momentum={self.momentum} is not in [0, 1]')
+        return found
 
     def frozen_parameters(self, progress: Progress) -> list[nn.Parameter]:
         """Parameters that take no gradient at this point of the run."""

@@ -17,7 +17,8 @@ from eqssl.models.step import Selected, Step
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island
-from eqssl.utils.progress import Progress, linear_warmup
+from eqssl.utils.progress import Progress
+from eqssl.utils.schedule import Schedule
 
 
 @MODELS.register_module()
@@ -29,10 +30,11 @@ class DINOHead(BaseHead):
         out_dim: prototypes.
         hidden, bottleneck, norm_last_layer, use_bn: see :class:`Projector`.
         student_temp: temperature of the student.
-        teacher_temp, warmup_teacher_temp, warmup_teacher_temp_epochs: linear warm-up of the teacher's temperature.
+        teacher_temp, warmup_teacher_temp, warmup_teacher_temp_epochs: linear warm-up of the teacher's temperature;
+            ``teacher_temp`` may be a schedule.
         centering: 'mean' (a running center is subtracted) or 'sinkhorn' (DINOv2; three iterations over all ranks).
         center_momentum: of the running center.
-        momentum: of the teacher at the start.
+        momentum: of the teacher, see :class:`BaseHead`.
         freeze_last_layer_epochs: epochs without gradient for the prototypes.
     """
 
@@ -48,20 +50,23 @@ class DINOHead(BaseHead):
         bottleneck: int = 256,
         norm_last_layer: bool = True,
         student_temp: float = 0.1,
-        teacher_temp: float = 0.04,
+        teacher_temp: float | dict = 0.04,
         warmup_teacher_temp: float = 0.04,
         warmup_teacher_temp_epochs: float = 0,
         centering: str = 'mean',
         center_momentum: float = 0.9,
-        momentum: float = 0.996,
+        momentum: float | dict = 0.996,
         freeze_last_layer_epochs: float = 1,
         use_bn: bool = False,
     ) -> None:
         super().__init__()
-        temps = {'student_temp': student_temp, 'teacher_temp': teacher_temp, 'warmup_teacher_temp': warmup_teacher_temp}
-        for name, value in temps.items():
+        warm = dict(warmup=warmup_teacher_temp_epochs, warmup_start=warmup_teacher_temp)
+        temperature = Schedule.of(teacher_temp, 'teacher_temp', **warm)
+        for name, value in (('student_temp', student_temp), ('warmup_teacher_temp', warmup_teacher_temp)):
             if value <= 0:
                 raise UserError(f'{name}={value} must be positive')
+        if min(temperature.values) <= 0:
+            raise UserError(f'teacher_temp={teacher_temp} must be positive')
         if centering not in ('mean', 'sinkhorn'):
             raise UserError(f"centering='{centering}' is neither 'mean' nor 'sinkhorn'")
         if out_dim < 2:
@@ -70,10 +75,9 @@ class DINOHead(BaseHead):
         self.projector: Any = nn.ModuleDict({'cls': projector})
         self.in_channels, self.out_dim, self.prototype_dims = in_channels, out_dim, out_dim
         self.student_temp, self.centering, self.momentum = student_temp, centering, momentum
-        self.temps: dict[str, Any] = {'cls': (warmup_teacher_temp, teacher_temp)}
-        self.temp_epochs = warmup_teacher_temp_epochs
+        self.temps = {'cls': temperature}
         self.cls_center = Center(out_dim, center_momentum) if centering == 'mean' else None
-        self.freeze_last_layer_epochs = freeze_last_layer_epochs
+        self.last_layer_moves = Schedule.switch(freeze_last_layer_epochs, 'epoch')
         self.columns = {'cls': slice(0, out_dim)}
 
     # -- shared with the neck ------------------------------------------------------------------------------------
@@ -103,14 +107,13 @@ class DINOHead(BaseHead):
 
     def frozen_parameters(self, progress: Progress) -> list[nn.Parameter]:
         """The prototypes, in the first epochs."""
-        if progress.epoch >= self.freeze_last_layer_epochs:
+        if self.last_layer_moves(progress):
             return []
         return [p for proj in self.projector.values() for p in proj.last_layer.parameters() if p.requires_grad]
 
     def temperature(self, kind: str, progress: Progress) -> float:
         """Teacher temperature of 'cls' or 'patch'."""
-        start, end = self.temps[kind]
-        return linear_warmup(start, end, progress.epoch, self.temp_epochs)
+        return self.temps[kind](progress)
 
     # -- the loss ------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from eqssl.structures import Masks
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island
 from eqssl.utils.progress import Progress
+from eqssl.utils.schedule import Schedule
 
 
 @MODELS.register_module()
@@ -32,7 +33,8 @@ class IBOTHead(DINOHead):
         out_dim: prototypes for CLS.
         patch_out_dim: prototypes for patches, with ``shared=False``; None takes ``out_dim``.
         shared: one projector for CLS and patches.
-        patch_teacher_temp, warmup_patch_teacher_temp: teacher temperature for patches; None takes the CLS values.
+        patch_teacher_temp, warmup_patch_teacher_temp: teacher temperature for patches (a number or a schedule); None
+            takes the CLS values.
         patch_center: 'masked' (mean over masked tokens, as DINOv2) or 'all' (over all tokens, as the official code; the
             last layer is linear, so only bottlenecks are averaged).
         cls_weight, patch_weight: lambda1, lambda2.
@@ -49,12 +51,12 @@ class IBOTHead(DINOHead):
         out_dim: int = 8192,
         patch_out_dim: int | None = None,
         shared: bool = True,
-        patch_teacher_temp: float | None = None,
+        patch_teacher_temp: float | dict | None = None,
         warmup_patch_teacher_temp: float | None = None,
         patch_center: str = 'masked',
         cls_weight: float = 1.0,
         patch_weight: float = 1.0,
-        teacher_temp: float = 0.07,
+        teacher_temp: float | dict = 0.07,
         warmup_teacher_temp: float = 0.04,
         warmup_teacher_temp_epochs: float = 30,
         center_momentum: float = 0.9,
@@ -89,10 +91,12 @@ class IBOTHead(DINOHead):
                 in_channels, hidden, bottleneck, patch_out_dim, 3, norm_last_layer, use_bn
             )
         self.shared = shared
-        patch_temps = (warmup_patch_teacher_temp, patch_teacher_temp)
-        self.temps['patch'] = tuple(c if p is None else p for p, c in zip(patch_temps, self.temps['cls'], strict=True))
-        if min(self.temps['patch']) <= 0:
-            raise UserError(f'temperatures of the patch teacher, {self.temps["patch"]}, must be positive')
+        chosen = teacher_temp if patch_teacher_temp is None else patch_teacher_temp
+        first = warmup_teacher_temp if warmup_patch_teacher_temp is None else warmup_patch_teacher_temp
+        temperature = Schedule.of(chosen, 'patch_teacher_temp', warmup=warmup_teacher_temp_epochs, warmup_start=first)
+        if min(first, *temperature.values) <= 0:
+            raise UserError(f'temperatures of the patch teacher, {first} and {chosen}, must be positive')
+        self.temps['patch'] = temperature
         self.needs_all_teacher_patches = patch_center == 'all' and self.centering == 'mean'
         width = bottleneck if self.needs_all_teacher_patches else patch_out_dim
         self.patch_center = Center(width, center_momentum) if self.centering == 'mean' else None

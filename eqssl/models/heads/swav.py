@@ -18,6 +18,7 @@ from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island, precise
 from eqssl.utils.progress import Progress
+from eqssl.utils.schedule import Schedule
 
 
 class UnitPrototypes(StepState, nn.Linear):
@@ -88,15 +89,15 @@ class SwAVHead(BaseHead):
             raise UserError(f'queue_length={queue_length} is negative')
         self.in_channels, self.out_dim, self.separate_views = in_channels, out_dim, separate_views
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
-        self.freeze_prototypes_iters, self.allow_sparse = freeze_prototypes_iters, allow_sparse
+        self.prototypes_move, self.allow_sparse = Schedule.switch(freeze_prototypes_iters, 'iter'), allow_sparse
         self.projector = mlp(in_channels, hidden, out_dim, layers)
         self.prototypes = UnitPrototypes(out_dim, prototypes)
         self.queue = FeatureQueue(queue_length, out_dim, self.num_crops) if queue_length else None
-        self.queue_start_epoch = queue_start_epoch
+        self.queue_fills = Schedule.switch(queue_start_epoch, 'epoch')
 
     def frozen_parameters(self, progress: Progress) -> list[nn.Parameter]:
         """The prototypes, in the first iterations."""
-        return list(self.prototypes.parameters()) if progress.iter < self.freeze_prototypes_iters else []
+        return [] if self.prototypes_move(progress) else list(self.prototypes.parameters())
 
     def embed(self, projector: nn.Module, cls: Tensor) -> Tensor:
         """The L2-normalized projection, normalized in float32."""
@@ -114,7 +115,7 @@ class SwAVHead(BaseHead):
             progress: of the run.
         """
         logits, weights = list(scores.detach().unbind()), None
-        if self.queue is not None and progress.epoch >= self.queue_start_epoch:
+        if self.queue is not None and self.queue_fills(progress):
             stored, valid = self.queue.own_part()
             old = stored @ precise(self.prototypes.weight).T
             logits = [torch.cat([new, o]) for new, o in zip(logits, old, strict=True)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn as nn
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from eqssl.models.layers.step_state import StepState
 from eqssl.utils import dist
 from eqssl.utils.precision import float32_island, precise
 
@@ -74,13 +73,14 @@ def synchronize(module: nn.Module) -> nn.Module:
     return module
 
 
-class StatisticsGuard:
+class StatisticsGuard(StepState, nn.Module):
     """Puts running statistics back where they were before an optimizer step that was skipped as non-finite.
 
-    They have moved in the forward passes already: no :class:`StepState`, a real step keeps what is there.
+    They have moved in the forward passes already: a real step keeps what is there.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._live: list[Tensor] | None = None
         self._saved: list[Tensor] = []
         self._armed = False
@@ -88,16 +88,15 @@ class StatisticsGuard:
     def before_forward(self, model: nn.Module) -> None:
         """Remember the statistics, once per optimizer step."""
         if self._live is None:
-            norms: list[Any] = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+            norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
             self._live = [b for m in norms for b in m.buffers(recurse=False)]
             self._saved = [torch.empty_like(b) for b in self._live]
         if not self._armed and self._live:
             torch._foreach_copy_(self._saved, self._live)
         self._armed = True
 
-    @torch.no_grad()
-    def commit(self, finite: Tensor | None) -> None:
-        """Keep the new ones where ``finite`` (a device bool; None is True), else the old ones."""
+    def commit(self, total: Tensor | None, finite: Tensor | None) -> None:
+        """Keep the new ones where ``finite``, else the old ones; nothing is copied where it is None."""
         if finite is not None and self._armed:
             for live, saved in zip(self._live or (), self._saved, strict=True):
                 live.copy_(torch.where(finite, live, saved))

@@ -1,0 +1,41 @@
+"""The record of a run, written when it begins; see :mod:`eqssl.experiment`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.runner import Runner
+
+from eqssl.config.finetuning import is_downstream
+from eqssl.experiment import Experiment, begin
+from eqssl.experiment.record import describe_data, hardware, now, versions
+from eqssl.utils import dist
+
+
+def describe(runner: Runner, config: str, mark: str) -> Experiment:
+    """The record of a run that is about to begin.
+
+    Args:
+        runner: complete.
+        config: the file or name that was asked for.
+        mark: the config's fingerprint.
+    """
+    cfg, loader = runner.cfg, runner.train_dataloader
+    dataset: Any = loader.dataset  # type: ignore[union-attr]
+    return Experiment(
+        name=Path(config).stem,
+        kind='fine-tuning' if is_downstream(cfg) else 'pre-training',
+        begun=now(),
+        config={'file': config, 'fingerprint': mark},
+        data=describe_data(dataset, cfg.get('data_root')),
+        seed=runner.seed,
+        batch=(getattr(loader, 'batch_size', None) or 1) * runner.world_size,
+        versions=versions(),
+        hardware=hardware(runner.world_size),
+    )
+
+
+def record_run(runner: Runner, config: str, mark: str, goes_on: bool) -> None:
+    """Write :func:`describe`'s to the work dir; every rank calls this, rank 0 writes."""
+    dist.rank_0_decides(lambda: begin(Path(runner.work_dir), describe(runner, config, mark), goes_on))
