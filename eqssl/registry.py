@@ -44,7 +44,7 @@ DATA_SAMPLERS = _child('data sampler', MMENGINE_DATA_SAMPLERS, 'eqssl.datasets')
 TRANSFORMS = _child('transform', MMENGINE_TRANSFORMS, 'eqssl.augment')
 FUNCTIONS = _child('function', MMENGINE_FUNCTIONS, 'eqssl.datasets')
 MODELS = _child('model', MMENGINE_MODELS, 'eqssl.models', 'eqssl.downstream')
-EVALUATORS = _child('evaluation task', MMENGINE_TASK_UTILS, 'eqssl.evaluation')
+EVALUATION_TASKS = _child('evaluation task', MMENGINE_TASK_UTILS, 'eqssl.evaluation')
 WEIGHT_INITIALIZERS = _child('weight initializer', MMENGINE_WEIGHT_INITIALIZERS, 'eqssl.downstream')
 
 NAMED_DATA: dict[str, Callable[[], Path]] = {}  # what `data_root` may be called instead of a path: name -> its place

@@ -1,11 +1,41 @@
-"""The two structures that travel from the data to the losses."""
+"""What travels from the data to the losses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Photometrics(NamedTuple):
+    """Photometric parameters of views, one number (or column) each; a neutral value switches an operation off.
+
+    Attributes:
+        brightness, contrast, saturation: factors, 1 is neutral.
+        hue: shift in turns, 0 is neutral.
+        gray, solarize: 1 where the operation is applied, else 0.
+        sigma: of the Gaussian blur, in pixels of the crop, 0 is neutral.
+    """
+
+    brightness: Any
+    contrast: Any
+    saturation: Any
+    hue: Any
+    gray: Any
+    sigma: Any
+    solarize: Any
+
+    @classmethod
+    def of(cls, photo: Tensor) -> Photometrics:
+        """The columns of ``[..., 7]``, as data sets write them."""
+        return cls(*photo.unbind(-1))
+
+    @property
+    def color(self) -> tuple[Any, Any, Any, Any]:
+        """What jitters the color: brightness, contrast, saturation, hue."""
+        return self.brightness, self.contrast, self.saturation, self.hue
 
 
 @dataclass

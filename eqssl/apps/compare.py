@@ -15,7 +15,7 @@ from eqssl.apps.open_config import open_config
 from eqssl.apps.process import train_process
 from eqssl.checkpoint.store import iteration_of, list_checkpoints
 from eqssl.config.reader import read_config
-from eqssl.evaluation.evaluator import Evaluation
+from eqssl.evaluation.evaluation import Evaluation
 from eqssl.experiment import FILE, OWN, Experiment, Measures, fingerprint, finish, read_experiments
 from eqssl.experiment.reader import training_cost
 from eqssl.experiment.record import read_record

@@ -12,7 +12,7 @@ from eqssl.apps.open_config import open_config
 from eqssl.checkpoint.store import load_strictly, read_checkpoint
 from eqssl.config.options import Options
 from eqssl.config.reader import read_config
-from eqssl.evaluation.evaluator import DEFAULT_TASKS, Evaluation
+from eqssl.evaluation.evaluation import DEFAULT_TASKS, Evaluation
 from eqssl.experiment import OWN, Experiment, fingerprint
 from eqssl.experiment.record import describe_data, hardware, now, versions
 from eqssl.registry import MODELS

@@ -79,7 +79,7 @@ def run_test(args: argparse.Namespace) -> dict[str, float]:
     """
     cfg = read_config(args.config, args.cfg_options)
     if not is_downstream(cfg):
-        raise UserError(f"'{args.config}' is a pre-training config; tools/evaluate.py measures its features")
+        raise UserError(f"'{args.config}' is a pre-training config; eqssl evaluate measures its features")
     cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
     cfg.launcher = args.launcher
     check_work_dir(cfg.work_dir)

@@ -5,10 +5,10 @@ from eqssl.augment.paths import (
     Blur,
     Color,
     Compose,
-    Path,
     Rotation,
+    TransformPath,
     Translation,
     build_path,
 )
 
-__all__ = ['SE2', 'Blur', 'Color', 'Compose', 'Path', 'Rotation', 'Translation', 'build_path']
+__all__ = ['SE2', 'Blur', 'Color', 'Compose', 'Rotation', 'TransformPath', 'Translation', 'build_path']

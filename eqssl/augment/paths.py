@@ -23,7 +23,7 @@ from eqssl.utils.randomness import uniforms
 PADDING = {'zeros': 'zeros', 'border': 'border', 'reflect': 'reflection'}
 
 
-class Path(ABC):
+class TransformPath(ABC):
     """A path of transformations from the identity to g_theta.
 
     Attributes:
@@ -111,7 +111,7 @@ def warp(images: Tensor, angle: Tensor, shift: Tensor, padding: str) -> Tensor:
     return torch.where(still, images, moved)
 
 
-class _Geometric(Path):
+class _Geometric(TransformPath):
     """Shared by rotation, translation and their composition.
 
     Shifts are given in pixels of a ``reference`` image side (the paper: 224) and scale with the image, so that one
@@ -176,7 +176,7 @@ class SE2(_Geometric):
 
 
 @TRANSFORMS.register_module()
-class Color(Path):
+class Color(TransformPath):
     """Brightness, contrast and saturation factors 1 + delta and a hue shift, applied in this fixed order.
 
     Args:
@@ -197,11 +197,12 @@ class Color(Path):
 
     def _transform(self, images: Tensor, theta: Tensor, fraction: float) -> Tensor:
         scaled = fraction * theta
-        return jitter(images, torch.cat([1 + scaled[:, :3], scaled[:, 3:]], 1))
+        brightness, contrast, saturation, hue = scaled.unbind(1)
+        return jitter(images, 1 + brightness, 1 + contrast, 1 + saturation, hue)
 
 
 @TRANSFORMS.register_module()
-class Blur(Path):
+class Blur(TransformPath):
     """Gaussian blur, sigma in [low, high] pixels of an image of side ``reference``.
 
     At a fraction the sigma shrinks in proportion; below 0.1 (the paper's lower end) it is the identity.
@@ -224,17 +225,17 @@ class Blur(Path):
 
 
 @TRANSFORMS.register_module()
-class Compose(Path):
+class Compose(TransformPath):
     """Several paths walked at once: at a fraction, each applies its own fraction, in the given order.
 
     Args:
         paths: configs of paths, or paths.
     """
 
-    def __init__(self, paths: list[dict | Path]) -> None:
+    def __init__(self, paths: list[dict | TransformPath]) -> None:
         if not paths:
             raise UserError('Compose needs at least one path')
-        self.paths: list[Path] = [build_path(p) for p in paths]
+        self.paths: list[TransformPath] = [build_path(p) for p in paths]
         kinds = [type(p).__name__.lower() for p in self.paths]
         self.names = tuple(f'{k}.{n}' for k, p in zip(kinds, self.paths, strict=True) for n in p.names)
         self.low = tuple(x for p in self.paths for x in p.low)
@@ -248,7 +249,7 @@ class Compose(Path):
         return images
 
 
-def build_path(path: dict | Path) -> Path:
+def build_path(path: dict | TransformPath) -> TransformPath:
     """A path from its config."""
     with at_key('path'):
         return TRANSFORMS.build(path) if isinstance(path, dict) else path

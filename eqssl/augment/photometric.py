@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from eqssl.structures import Photometrics
+
 _GRAY = (0.2989, 0.587, 0.114)  # ITU-R 601-2 luma, as torchvision
 
 
@@ -95,17 +97,18 @@ def gaussian_blur(images: Tensor, sigma: Tensor, max_sigma: float = 2.0) -> Tens
     return torch.where(_column(sigma) > 0, flat.reshape(images.shape), images)
 
 
-def jitter(images: Tensor, photo: Tensor) -> Tensor:
+def jitter(images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
     """Brightness, contrast, saturation, hue in this fixed order.
 
     Args:
         images: ``[B, 3, H, W]`` in [0, 1].
-        photo: ``[B, >= 4]``: three factors and the hue shift.
+        brightness, contrast, saturation: factors, ``[B]``.
+        hue: shift in turns, ``[B]``.
     """
-    images = adjust_brightness(images, photo[:, 0])
-    images = adjust_contrast(images, photo[:, 1])
-    images = adjust_saturation(images, photo[:, 2])
-    return adjust_hue(images, photo[:, 3])
+    images = adjust_brightness(images, brightness)
+    images = adjust_contrast(images, contrast)
+    images = adjust_saturation(images, saturation)
+    return adjust_hue(images, hue)
 
 
 def apply_photometrics(images: Tensor, photo: Tensor, max_sigma: float = 2.0) -> Tensor:
@@ -113,7 +116,8 @@ def apply_photometrics(images: Tensor, photo: Tensor, max_sigma: float = 2.0) ->
 
     Args:
         images: ``[B, 3, H, W]`` float32 in [0, 1].
-        photo: ``[B, 7]`` in the order of :data:`eqssl.datasets.multicrop.PHOTO_FIELDS`.
+        photo: ``[B, 7]``, the columns of :class:`eqssl.structures.Photometrics`.
     """
-    images = to_gray(jitter(images, photo), photo[:, 4])
-    return solarize(gaussian_blur(images, photo[:, 5], max_sigma), photo[:, 6])
+    values = Photometrics.of(photo)
+    images = to_gray(jitter(images, *values.color), values.gray)
+    return solarize(gaussian_blur(images, values.sigma, max_sigma), values.solarize)

@@ -16,6 +16,7 @@ from eqssl.augment.photometric import (
     apply_photometrics,
     solarize,
 )
+from eqssl.structures import Photometrics
 
 OPERATIONS = (
     'identity', 'rotate', 'shear_x', 'shear_y', 'translate_x', 'translate_y', 'brightness', 'contrast', 'color',
@@ -113,17 +114,14 @@ def strong_views(
     crops = random_crop(images, u[:, :CROP_DRAWS], scale)
     p = u[:, CROP_DRAWS : CROP_DRAWS + PHOTO_DRAWS]
     on = (p[:, 4] < 0.8).float()
-    photo = torch.stack(
-        [
-            1 + on * 0.8 * (2 * p[:, 0] - 1),
-            1 + on * 0.8 * (2 * p[:, 1] - 1),
-            1 + on * 0.8 * (2 * p[:, 2] - 1),
-            on * 0.2 * (2 * p[:, 3] - 1),
-            (p[:, 5] < 0.2).float(),
-            (p[:, 6] < 0.5).float() * (0.1 + 1.9 * p[:, 7]) * images.shape[-1] / 224,
-            (p[:, 8] < 0.2).float(),
-        ],
-        dim=1,
+    photo = Photometrics(
+        brightness=1 + on * 0.8 * (2 * p[:, 0] - 1),
+        contrast=1 + on * 0.8 * (2 * p[:, 1] - 1),
+        saturation=1 + on * 0.8 * (2 * p[:, 2] - 1),
+        hue=on * 0.2 * (2 * p[:, 3] - 1),
+        gray=(p[:, 5] < 0.2).float(),
+        sigma=(p[:, 6] < 0.5).float() * (0.1 + 1.9 * p[:, 7]) * images.shape[-1] / 224,
+        solarize=(p[:, 8] < 0.2).float(),
     )
-    crops = apply_photometrics(crops, photo, 2.0 * images.shape[-1] / 224)
+    crops = apply_photometrics(crops, torch.stack(photo, dim=1), 2.0 * images.shape[-1] / 224)
     return rand_augment(crops, u[:, CROP_DRAWS + PHOTO_DRAWS :], rounds, magnitude)

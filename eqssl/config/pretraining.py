@@ -9,7 +9,7 @@ from eqssl.config.data import named_data, sources
 from eqssl.config.schema import resolve
 from eqssl.config.tree import placed_dicts
 from eqssl.config.wrapper import distributed_wrapper
-from eqssl.utils.errors import UserError
+from eqssl.utils.errors import UserError, at_key
 
 
 def complete_keys(cfg: Config) -> None:
@@ -82,7 +82,10 @@ def fit_views_to_model(cfg: Config) -> None:
     dataset, backbone = cfg.train_dataloader.dataset, cfg.model.backbone
     views = dataset.get('views') or {}
     items = getattr(resolve(views['type'], 'train_dataloader.dataset.views'), 'config_items', {}) if views else {}
-    specs = [items['views'](**view) for view in views.get('views', [])] if items else []
+    specs = []
+    for number, view in enumerate(views.get('views', []) if items else []):
+        with at_key(f'train_dataloader.dataset.views.views[{number}]'):
+            specs.append(items['views'](**view))
     if not specs:
         return
     largest = max(spec.blur_sigma[1] for spec in specs)

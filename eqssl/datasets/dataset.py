@@ -13,7 +13,7 @@ from eqssl.datasets.image_reader import UnreadableImage
 from eqssl.datasets.sources import ArrayImages, Source
 from eqssl.registry import DATASETS, TRANSFORMS
 from eqssl.utils import counters
-from eqssl.utils.errors import UserError
+from eqssl.utils.errors import UserError, at_key
 from eqssl.utils.randomness import sample_key, sample_rng
 
 MAX_REPLACEMENTS = 100
@@ -48,14 +48,18 @@ class MultiViewDataset(Dataset):
         saliency: str | None = None,
         cut: str = 'auto',
     ) -> None:
-        self.source: Any = DATASETS.build(source) if isinstance(source, dict) else source
-        self.views = TRANSFORMS.build(views)
-        self.mask = TRANSFORMS.build(mask) if mask is not None else None
         self.mask_group, self.seed = mask_group, seed
-        if self.mask is not None and mask_group not in self.views.groups:
-            raise UserError(f"mask_group='{mask_group}' is not a group of views ({', '.join(self.views.groups)})")
-        self.saliency = self._open_saliency(saliency)
-        self.on_device = self._cuts_on_device(cut)
+        with at_key('train_dataloader.dataset'):
+            with at_key('source'):
+                self.source: Any = DATASETS.build(source) if isinstance(source, dict) else source
+            with at_key('views'):
+                self.views = TRANSFORMS.build(views)
+            with at_key('mask'):
+                self.mask = TRANSFORMS.build(mask) if mask is not None else None
+            if self.mask is not None and mask_group not in self.views.groups:
+                raise UserError(f"mask_group='{mask_group}' is not a group of views ({', '.join(self.views.groups)})")
+            self.saliency = self._open_saliency(saliency)
+            self.on_device = self._cuts_on_device(cut)
         self.metainfo = {'classes': getattr(self.source, 'classes', None)}
 
     def __len__(self) -> int:
@@ -63,11 +67,11 @@ class MultiViewDataset(Dataset):
 
     def _cuts_on_device(self, cut: str) -> bool:
         if cut not in ('auto', 'worker', 'device'):
-            raise UserError(f"train_dataloader.dataset.cut='{cut}' is none of 'auto', 'worker', 'device'")
+            raise UserError(f"cut='{cut}' is none of 'auto', 'worker', 'device'")
         arrays = isinstance(self.source, ArrayImages)
         if cut == 'device' and not arrays:
             raise UserError(
-                "train_dataloader.dataset.cut='device' needs images in arrays (source=dict(type='eqssl.ArrayImages')); "
+                "cut='device' needs images in arrays (source=dict(type='eqssl.ArrayImages')); "
                 "files are cut by the workers (cut='worker')"
             )
         return arrays and (cut == 'device' or (cut == 'auto' and fits_device(self.source.images)))
@@ -85,19 +89,16 @@ class MultiViewDataset(Dataset):
         if file is None:
             if wanted:
                 raise UserError(
-                    'train_dataloader.dataset.views.salient needs train_dataloader.dataset.saliency; make the file '
-                    'with tools/data/saliency.py'
+                    f'views.salient={self.views.salient} needs train_dataloader.dataset.saliency; make the file with '
+                    'tools/data/saliency.py'
                 )
             return None
         if not Path(file).is_file():
-            raise UserError(
-                f"train_dataloader.dataset.saliency='{file}' is not a file; make it with tools/data/saliency.py"
-            )
+            raise UserError(f"saliency='{file}' is not a file; make it with tools/data/saliency.py")
         maps = np.load(file, mmap_mode='r', allow_pickle=False)
         if maps.ndim != 3 or len(maps) != len(self.source):
             raise UserError(
-                f"train_dataloader.dataset.saliency='{file}' has shape {maps.shape}, expected a map for each of the "
-                f'{len(self.source)} images'
+                f"saliency='{file}' has shape {maps.shape}, expected a map for each of the {len(self.source)} images"
             )
         return maps
 

@@ -38,12 +38,12 @@ class PatchMask:
         start_epoch: int = 0,
     ) -> None:
         if len(ratio) != len(variance):
-            raise UserError(f'mask: ratio has {len(ratio)} entries, variance {len(variance)}; give one for each')
+            raise UserError(f'ratio has {len(ratio)} entries, variance {len(variance)}; give one for each')
         if shape not in ('block', 'random'):
-            raise UserError(f"mask: shape='{shape}' is neither 'block' nor 'random'")
+            raise UserError(f"shape='{shape}' is neither 'block' nor 'random'")
         for r, v in zip(ratio, variance, strict=True):
             if not (r - v >= 0 and r + v <= 1):
-                raise UserError(f'mask: ratio {r} +- variance {v} leaves [0, 1]')
+                raise UserError(f'ratio {r} +- variance {v} leaves [0, 1]')
         self.grid, self.shape, self.begin = grid, shape, Schedule.switch(start_epoch, 'epoch')
         self.ratio, self.variance = tuple(ratio), tuple(variance)
 

@@ -12,11 +12,10 @@ from PIL import Image
 
 from eqssl.datasets.saliency import TRIES, is_salient
 from eqssl.registry import TRANSFORMS
-from eqssl.utils.errors import UserError
+from eqssl.structures import Photometrics
+from eqssl.utils.errors import UserError, at_key
 
 cv2.setNumThreads(0)  # workers are the parallelism
-
-PHOTO_FIELDS = ('brightness', 'contrast', 'saturation', 'hue', 'gray', 'sigma', 'solarize')
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,12 @@ class ViewSpec:
     def __post_init__(self) -> None:
         for name in ('flip', 'jitter_prob', 'gray_prob', 'blur_prob', 'solarize_prob'):
             if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f'views: {name}={getattr(self, name)} is not a probability')
+                raise UserError(f'{name}={getattr(self, name)} is not a probability')
         low, high = self.scale
         if not 0 < low <= high <= 1:
-            raise UserError(f'views: scale={self.scale} is not a range within (0, 1]')
+            raise UserError(f'scale={self.scale} is not a range within (0, 1]')
         if self.size < 1 or self.num < 1:
-            raise UserError(f'views: size={self.size} and num={self.num} must be at least 1')
+            raise UserError(f'size={self.size} and num={self.num} must be at least 1')
 
 
 def draw_box(rng: np.random.Generator, height: int, width: int, spec: ViewSpec) -> tuple[int, int, int, int]:
@@ -74,7 +73,7 @@ def draw_box(rng: np.random.Generator, height: int, width: int, spec: ViewSpec) 
 
 
 def draw_photometrics(rng: np.random.Generator, spec: ViewSpec) -> np.ndarray:
-    """Photometric parameters of one view, in the order of ``PHOTO_FIELDS``; a neutral value switches an operation off.
+    """Photometric parameters of one view, the fields of :class:`Photometrics`, ``[7]`` float32.
 
     Every number is drawn whether it is used or not, so that a changed probability moves no other draw.
     """
@@ -82,18 +81,16 @@ def draw_photometrics(rng: np.random.Generator, spec: ViewSpec) -> np.ndarray:
     b, c, s, h = spec.jitter
     on = u[4] < spec.jitter_prob
     low, high = spec.blur_sigma
-    return np.array(
-        [
-            1 + on * b * (2 * u[0] - 1),
-            1 + on * c * (2 * u[1] - 1),
-            1 + on * s * (2 * u[2] - 1),
-            on * h * (2 * u[3] - 1),
-            u[5] < spec.gray_prob,
-            (u[6] < spec.blur_prob) * (low + (high - low) * u[7]),
-            u[8] < spec.solarize_prob,
-        ],
-        dtype=np.float32,
+    found = Photometrics(
+        brightness=1 + on * b * (2 * u[0] - 1),
+        contrast=1 + on * c * (2 * u[1] - 1),
+        saturation=1 + on * s * (2 * u[2] - 1),
+        hue=on * h * (2 * u[3] - 1),
+        gray=u[5] < spec.gray_prob,
+        sigma=(u[6] < spec.blur_prob) * (low + (high - low) * u[7]),
+        solarize=u[8] < spec.solarize_prob,
     )
+    return np.array(found, dtype=np.float32)
 
 
 def resample(image: np.ndarray, box: tuple[int, int, int, int], size: int, backend: str) -> np.ndarray:
@@ -127,20 +124,25 @@ class MultiCrop:
 
     def __init__(self, views: list[dict], backend: str = 'cv2', salient: float = 0.0) -> None:
         if not 0 <= salient <= 1:
-            raise UserError(f'views: salient={salient} is not a share in [0, 1]')
+            raise UserError(f'salient={salient} is not a share in [0, 1]')
         self.salient = salient
         if backend not in ('cv2', 'pillow'):
-            raise UserError(f"views: backend='{backend}' is neither 'cv2' nor 'pillow'")
+            raise UserError(f"backend='{backend}' is neither 'cv2' nor 'pillow'")
         if not views:
-            raise UserError('views: at least one kind of view is needed')
+            raise UserError('views=[]: at least one kind of view is needed')
         self.backend = backend
-        self.specs = [ViewSpec(**view) for view in views]
+        self.specs = [self._spec(number, view) for number, view in enumerate(views)]
         self.groups: dict[str, list[ViewSpec]] = {}
         for spec in self.specs:
             self.groups.setdefault(spec.group, []).extend([spec] * spec.num)
         for name, members in self.groups.items():
             if len({m.size for m in members}) > 1:
-                raise UserError(f"views: group '{name}' mixes sizes {sorted({m.size for m in members})}")
+                raise UserError(f"group '{name}' mixes sizes {sorted({m.size for m in members})}")
+
+    @staticmethod
+    def _spec(number: int, view: dict) -> ViewSpec:
+        with at_key(f'views[{number}]'):
+            return ViewSpec(**view)
 
     def _box(
         self, rng: np.random.Generator, height: int, width: int, spec: ViewSpec, saliency: np.ndarray | None
@@ -170,7 +172,7 @@ class MultiCrop:
         out: dict[str, dict[str, np.ndarray]] = {}
         for name, specs in self.groups.items():
             boxes = np.empty((len(specs), 5), np.float32)
-            photo = np.empty((len(specs), len(PHOTO_FIELDS)), np.float32)
+            photo = np.empty((len(specs), len(Photometrics._fields)), np.float32)
             for i, spec in enumerate(specs):
                 box = self._box(rng, height, width, spec, saliency)
                 boxes[i] = (*box, rng.random() < spec.flip)

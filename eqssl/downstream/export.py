@@ -125,7 +125,7 @@ def open_network(checkpoint: str, branch: str | None = None) -> Network:
     content = read_file(checkpoint)
     text = content.get('meta', {}).get('cfg') if isinstance(content.get('meta'), dict) else None
     if not isinstance(text, str):
-        raise UserError(f"checkpoint '{checkpoint}' has no config inside; export takes those of tools/train.py")
+        raise UserError(f"checkpoint '{checkpoint}' has no config inside; export takes those of eqssl train")
     config = read_config_text(text).get('model')
     config = config if isinstance(config, dict) else {}
     if config.get('type') != 'eqssl.SSLPretrainer' or not isinstance(config.get('backbone'), dict):

@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from eqssl.datasets.depth import depth_note
-from eqssl.models.heads import Batch
+from eqssl.models.heads import DataSpec
 from eqssl.models.layers import has_batch_norm, is_synchronized
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError, at_key
@@ -46,7 +46,7 @@ def check_fit(
     own = {group for task in model.auxiliary.values() for group in task.groups}  # type: ignore[union-attr]
     views = {name: len(specs) for name, specs in dataset.views.groups.items() if name not in own}
     with at_key('model.head'):
-        model.head.check_data(Batch(views, _classes(dataset.source), len(dataset), batch_size, ranks, accumulate))
+        model.head.check_data(DataSpec(views, _classes(dataset.source), len(dataset), batch_size, ranks, accumulate))
     note = depth_note(dataset.source) if dist.rank() == 0 else None
     if note is not None:
         print_log(f'train_dataloader.dataset.source: {note}', 'current')

@@ -2,7 +2,7 @@
 
 from eqssl.evaluation.collapse import Collapse
 from eqssl.evaluation.equivariance import Equivariance
-from eqssl.evaluation.evaluator import Evaluation
+from eqssl.evaluation.evaluation import Evaluation
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.hook import EvaluationHook
 from eqssl.evaluation.knn import KNN

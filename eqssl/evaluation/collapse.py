@@ -7,10 +7,10 @@ import torch
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.task import EvaluationTask
 from eqssl.models.monitors import rankme, spread
-from eqssl.registry import EVALUATORS
+from eqssl.registry import EVALUATION_TASKS
 
 
-@EVALUATORS.register_module()
+@EVALUATION_TASKS.register_module()
 class Collapse(EvaluationTask):
     """RankMe and feature std of the test features.
 

@@ -8,7 +8,7 @@ import zlib
 import torch
 from torch import Tensor
 
-from eqssl.augment.paths import Path, build_path
+from eqssl.augment.paths import TransformPath, build_path
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.regression import (
     fit_mlp,
@@ -19,7 +19,7 @@ from eqssl.evaluation.regression import (
     standardize,
 )
 from eqssl.evaluation.task import EvaluationTask
-from eqssl.registry import EVALUATORS
+from eqssl.registry import EVALUATION_TASKS
 from eqssl.utils.errors import UserError
 
 DEFAULT_PATHS = {
@@ -30,7 +30,7 @@ DEFAULT_PATHS = {
 }
 
 
-@EVALUATORS.register_module()
+@EVALUATION_TASKS.register_module()
 class Equivariance(EvaluationTask):
     """R2 per path, per part and per probe (arXiv 2503.18753 section 4.2).
 
@@ -107,7 +107,7 @@ class Equivariance(EvaluationTask):
         return fit_mlp(x, y, x_test, self.hidden, self.epochs, seed=self.seed)
 
     def _pairs(
-        self, store: FeatureStore, name: str, path: Path, split: str, parts: list[str]
+        self, store: FeatureStore, name: str, path: TransformPath, split: str, parts: list[str]
     ) -> dict[str, tuple[Tensor, Tensor]]:
         """Part -> (pair features ``[draws * n, 2 D]``, scaled theta ``[draws * n, P]``)."""
         images = store.images(split)[: self.limits[split]]

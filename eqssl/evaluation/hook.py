@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mmengine.hooks import Hook
 
 from eqssl.engine.random_state import get_random_state, set_random_state
-from eqssl.evaluation.evaluator import Evaluation
+from eqssl.evaluation.evaluation import Evaluation
 from eqssl.registry import HOOKS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
@@ -117,5 +117,5 @@ class EvaluationHook(Hook):
         if failed and not getattr(runner, 'interrupted', False):
             raise UserError(
                 f'the training is complete and saved, but its last evaluation failed ({failed}); mend it and run '
-                'tools/evaluate.py'
+                'eqssl evaluate'
             )

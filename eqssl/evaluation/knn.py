@@ -12,7 +12,7 @@ from torch import Tensor
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.regression import require_finite
 from eqssl.evaluation.task import EvaluationTask
-from eqssl.registry import EVALUATORS
+from eqssl.registry import EVALUATION_TASKS
 from eqssl.utils.errors import UserError
 
 NO_LABELS = (
@@ -57,7 +57,7 @@ def knn_predict(
     return torch.cat(result)
 
 
-@EVALUATORS.register_module()
+@EVALUATION_TASKS.register_module()
 class KNN(EvaluationTask):
     """kNN top-1 of test images against training images.
 

@@ -11,13 +11,13 @@ from torch import Tensor
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.regression import fit_ridge, r2_mean, require_finite, standardize
 from eqssl.evaluation.task import EvaluationTask
-from eqssl.registry import EVALUATORS
+from eqssl.registry import EVALUATION_TASKS
 from eqssl.utils.errors import UserError
 
 NO_LATENTS = "evaluation task latents needs data with latents (an array '<split>_latents')"
 
 
-@EVALUATORS.register_module()
+@EVALUATION_TASKS.register_module()
 class LatentRegression(EvaluationTask):
     """Ridge R2 (mean over dimensions) of groups of latents from the features of single images, as on 3DIEBench.
 

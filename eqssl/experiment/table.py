@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from eqssl.experiment.measures import error_key, heading, is_measure, lower_is_better, main_keys
 from eqssl.experiment.record import Experiment, Measures
 from eqssl.utils.errors import UserError
-from eqssl.utils.spread import mean_and_spread
 
 NORMAL_95 = 1.96
 Groups = dict[str, list[Experiment]]
 Rows = dict[str, list[Measures]]
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """``mean +- standard deviation`` over runs (sample standard deviation; none for one run)."""
+    if len(values) < 2:
+        return f'{values[0]:.3f}'
+    return f'{statistics.mean(values):.3f} +- {statistics.stdev(values):.3f}'
 
 
 def make_table(

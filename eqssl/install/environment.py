@@ -24,11 +24,26 @@ SHADOWING = {
 TORCHVISION_FOR_TORCH = {
     '2.10': '0.25', '2.11': '0.26', '2.12': '0.27', '2.13': '0.28',
 }  # fmt: skip
+INSTALL = 'make install, or without a checkout: pip install {}'
+
+
+def _install_library(target: str, extra: str, package: str) -> str:
+    return (
+        f'make {target}, or without a checkout: {extra} && pip install --no-deps {package} (with its dependencies it '
+        'brings a second OpenCV)'
+    )
+
+
+MMSEG = 'pip install "eqssl[mmseg]"'
+MMDET = 'pip install "eqssl[mmseg,mmdet]" && eqssl install-mmcv-ops (compiles, 5 to 10 minutes on two cores)'
 # Downstream library -> its package and what installs it
 LIBRARIES = {
-    'mmpretrain': ('onedl-mmpretrain', 'make install'),
-    'mmseg': ('onedl-mmsegmentation', 'make install-mmseg'),
-    'mmdet': ('onedl-mmdetection', 'make install-mmdet (compiles the ops of mmcv, 5 to 10 minutes on two cores)'),
+    'mmpretrain': ('onedl-mmpretrain', INSTALL.format('onedl-mmpretrain')),
+    'mmseg': ('onedl-mmsegmentation', _install_library('install-mmseg', MMSEG, 'onedl-mmsegmentation')),
+    'mmdet': (
+        'onedl-mmdetection',
+        _install_library('install-mmdet', MMDET, 'onedl-mmdetection imaug'),
+    ),
 }
 CORE = ('torch', 'torchvision', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain', 'numpy', 'Pillow')
 OPTIONAL = ('onedl-mmsegmentation', 'onedl-mmdetection', 'timm', 'heat')
@@ -115,7 +130,7 @@ def _check_imports() -> list[Finding]:
 def _check_mmcv_ops() -> Finding:
     """mmcv's compiled ops are needed by mmdet alone."""
     needed = version_of('onedl-mmdetection') is not None
-    build = 'python -m eqssl install-mmcv-ops'
+    build = 'eqssl install-mmcv-ops'
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
@@ -133,7 +148,7 @@ def check_environment() -> list[Finding]:
     for name in CORE:
         found = version_of(name)
         if found is None:
-            findings.append(Finding('error', f'{name} is missing', 'make install'))
+            findings.append(Finding('error', f'{name} is missing', INSTALL.format(name)))
         else:
             findings.append(Finding('ok', f'{name} {found}'))
     for name in OPTIONAL:

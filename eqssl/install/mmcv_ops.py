@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from eqssl.install.environment import version_of
+from eqssl.install.environment import INSTALL, version_of
 from eqssl.utils.errors import UserError
 
 # The forks state their licence in a way that setuptools before 77 refuses; mmcv's setup.py needs pkg_resources, which
@@ -185,7 +185,7 @@ def install(cache: Path) -> None:
     """
     version = version_of('onedl-mmcv')
     if version is None:
-        raise UserError('onedl-mmcv is not installed; install it without ops first: make install')
+        raise UserError(f'onedl-mmcv is not installed; install it without ops first: {INSTALL.format("onedl-mmcv")}')
     if _ops_load():
         print(f'onedl-mmcv {version} has its compiled ops already')
         return

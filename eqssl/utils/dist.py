@@ -148,7 +148,8 @@ def init_from_launcher(launcher: str, timeout_s: float = 1800.0) -> None:
     missing = [k for k in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT') if k not in os.environ]
     if missing:
         raise UserError(
-            f'--launcher {launcher}: {", ".join(missing)} not set; use tools/dist_train.sh or tools/slurm_train.sh'
+            f'--launcher {launcher}: {", ".join(missing)} not set; use torchrun, tools/dist_train.sh or '
+            'tools/slurm_train.sh'
         )
     cuda = torch.cuda.is_available()
     if cuda:

@@ -122,3 +122,18 @@ def test_every_command_says_what_it_does(name, capsys):
     with pytest.raises(SystemExit, match='0'):
         parser_of(name, f'eqssl {name}').parse_args(['--help'])
     assert '--debug' in capsys.readouterr().out
+
+
+def test_the_check_starts_where_upstream_packages_shadow_ours(installed, tmp_path):
+    upstream = tmp_path / 'upstream' / 'mmcv-2.2.0.dist-info'
+    upstream.mkdir(parents=True)
+    (upstream / 'METADATA').write_text('Metadata-Version: 2.1\nName: mmcv\nVersion: 2.2.0\n')
+    path = os.pathsep.join([str(installed), str(upstream.parent)])
+    environment = {**os.environ, 'PYTHONPATH': path, 'PYTHONWARNINGS': 'ignore'}
+    command = [sys.executable, '-m', 'eqssl', 'check-env', '--quiet']
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 1 and 'mmcv 2.2.0 lies over onedl-mmcv' in found.stdout, found.stderr[-2000:]
+    assert 'pip uninstall -y mmcv' in found.stdout
+    command[3:] = ['train', 'ibot_vits']
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode != 0 and 'pip uninstall -y mmcv' in found.stderr

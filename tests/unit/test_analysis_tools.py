@@ -136,7 +136,9 @@ def test_maps_of_a_supervised_network_and_the_data_set_that_uses_them(tmp_path):
     maps = saliency_maps(model.eval(), torch.randn(5, 3, 32, 32), torch.tensor([0, 1, 2, 0, 1]))
     assert maps.shape == (5, 16, 16) and maps.dtype == np.uint8
     views = dict(type='eqssl.MultiCrop', views=[dict(size=16, num=2)], salient=0.5)
-    with pytest.raises(UserError, match=r'views.salient needs train_dataloader.dataset.saliency'):
+    with pytest.raises(
+        UserError, match=r'^train_dataloader.dataset.views.salient=0.5 needs train_dataloader.dataset.saliency'
+    ):
         MultiViewDataset(Images(4), dict(views))
     np.save(tmp_path / 'maps.npy', np.zeros((3, 16, 16), np.uint8))
     with pytest.raises(UserError, match='a map for each of the 4 images'):

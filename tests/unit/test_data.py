@@ -289,11 +289,17 @@ def test_unreadable_images_are_replaced_deterministically_and_reported(tmp_path)
 
 
 @pytest.mark.parametrize(
-    'views', [[dict(size=16, scale=(0, 1))], [dict(size=16), dict(size=8)], [dict(size=8, blur_prob=2)], []]
+    ('views', 'message'),
+    [
+        ([dict(size=16, scale=(0, 1))], r'views.views\[0\].scale=\(0, 1\) is not a range'),
+        ([dict(size=16), dict(size=8)], "views: group 'global' mixes sizes"),
+        ([dict(size=8), dict(size=8, blur_prob=2)], r'views.views\[1\].blur_prob=2 is not a probability'),
+        ([], r'views.views=\[\]: at least one'),
+    ],
 )
-def test_wrong_views_are_refused(views):
-    with pytest.raises(UserError, match='views'):
-        MultiCrop(views)
+def test_wrong_views_are_refused_with_their_key(views, message):
+    with pytest.raises(UserError, match=f'^train_dataloader.dataset.{message}'):
+        MultiViewDataset(Images(4), dict(type='eqssl.MultiCrop', views=views))
 
 
 def test_augmenter_turns_the_batch_into_normalized_views():

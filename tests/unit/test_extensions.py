@@ -16,7 +16,7 @@ from eqssl.evaluation.task import as_task
 from eqssl.models.auxiliary import AuxiliaryTask
 from eqssl.models.heads import TwoViewHead
 from eqssl.models.layers import StepState
-from eqssl.registry import DATASETS, EVALUATORS, FUNCTIONS, MODELS
+from eqssl.registry import DATASETS, EVALUATION_TASKS, FUNCTIONS, MODELS
 from eqssl.utils.errors import UserError
 from eqssl.utils.progress import Progress
 from eqssl.utils.schedule import Schedule
@@ -88,7 +88,7 @@ class ToyTask(AuxiliaryTask):
         return (self.readout(step.tokens['global'].cls[: len(color)]) - color).square().mean(), {}
 
 
-@EVALUATORS.register_module(force=True)
+@EVALUATION_TASKS.register_module(force=True)
 class ToyMeasure(EvaluationTask):
     """Mean length of the features."""
 
@@ -101,7 +101,7 @@ class ToyMeasure(EvaluationTask):
         return {'length': float(store.features('test', self.part).norm(dim=1).mean())}
 
 
-@EVALUATORS.register_module(force=True)
+@EVALUATION_TASKS.register_module(force=True)
 def toy_count():
     """A factory of a bare callable."""
     return lambda store: {'count': float(len(store.features('train', 'cls')))}

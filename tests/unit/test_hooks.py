@@ -12,7 +12,6 @@ import torch
 from eqssl.engine import hooks
 from eqssl.utils.errors import UserError
 from eqssl.utils.json_lines import keep_until
-from eqssl.utils.spread import mean_and_spread, paired_gain, summarize
 
 
 class Logger:
@@ -184,13 +183,6 @@ def test_hooks_that_change_over_time_have_a_state():
 def test_wrong_settings_name_the_config_key(build):
     with pytest.raises(UserError, match='default_hooks'):
         build()
-
-
-def test_summary_of_seeds_by_hand():
-    runs = [{'base': {'k': 0.1}, 'ours': {'k': 0.4}}, {'base': {'k': 0.3}, 'ours': {'k': 0.5}}]
-    assert summarize(runs, {'K': 'k'})[0] == {'': 'base', 'K': '0.200 +- 0.141'}
-    assert paired_gain(runs, 'ours', 'base', 'k') == pytest.approx([0.3, 0.2])
-    assert mean_and_spread([0.5]) == '0.500'
 
 
 def test_two_hooks_of_one_class_keep_their_own_states():

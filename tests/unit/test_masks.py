@@ -66,5 +66,5 @@ def test_padding_gives_static_indices_and_weights_of_per_view_means():
     'kw', [dict(ratio=(0.3,), variance=(0.1, 0.2)), dict(shape='ring'), dict(ratio=(0.9,), variance=(0.2,))]
 )
 def test_wrong_parameters_are_refused(kw):
-    with pytest.raises(UserError, match='mask'):
+    with pytest.raises(UserError, match='^(ratio|shape)'):
         PatchMask(grid=4, **kw)

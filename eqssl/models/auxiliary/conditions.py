@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor
 
-from eqssl.structures import Views
+from eqssl.structures import Photometrics, Views
 from eqssl.utils.constants import constant
 
 # Scale of each photometric difference: about the largest one with the usual strengths.
-_PHOTO_SCALE = (0.8, 0.8, 0.8, 0.2, 1.0, 2.0, 1.0)
+_PHOTO_SCALE = Photometrics(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, gray=1.0, sigma=2.0, solarize=1.0)
 FIELDS = {'crop': 4, 'flip': 1, 'color': 4, 'gray': 1, 'blur': 1, 'solarize': 1}
 
 
@@ -42,14 +42,14 @@ def view_differences(views: Views, group: str, first: int, second: int, fields: 
         ``[B, C]``, the fields in the given order.
     """
     box, photo = views.params[f'box/{group}'], views.params[f'photo/{group}']
-    delta = (photo[second] - photo[first]) / constant(_PHOTO_SCALE, photo.device)
+    delta = Photometrics.of((photo[second] - photo[first]) / constant(_PHOTO_SCALE, photo.device))
     parts = {
         'crop': crop_difference(box[first], box[second]),
         'flip': (box[second, :, 4:] - box[first, :, 4:]),
-        'color': delta[:, :4],
-        'gray': delta[:, 4:5],
-        'blur': delta[:, 5:6],
-        'solarize': delta[:, 6:7],
+        'color': torch.stack(delta.color, dim=1),
+        'gray': delta.gray[:, None],
+        'blur': delta.sigma[:, None],
+        'solarize': delta.solarize[:, None],
     }
     return torch.cat([parts[name] for name in fields], dim=1)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from eqssl.augment.paths import Path, build_path
+from eqssl.augment.paths import TransformPath, build_path
 from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, build_decoder
 from eqssl.models.step import Step
 from eqssl.registry import MODELS
@@ -63,7 +63,7 @@ class CrossAttnRecon(AuxiliaryTask):
         learnable: bool = True,
         residual: bool = False,
         temperature: float | None = None,
-        path: dict | Path | None = None,
+        path: dict | TransformPath | None = None,
         group: str = 'global',
     ) -> None:
         super().__init__()

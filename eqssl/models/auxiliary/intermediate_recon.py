@@ -6,7 +6,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from eqssl.augment.paths import Path, build_path
+from eqssl.augment.paths import TransformPath, build_path
 from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo, build_decoder
 from eqssl.models.step import Step
 from eqssl.registry import MODELS
@@ -15,7 +15,7 @@ from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island, precise
 
 
-def path_targets(path: Path, images: Tensor, theta: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def path_targets(path: TransformPath, images: Tensor, theta: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The end of the path and equidistant images on the way.
 
     Args:
@@ -49,7 +49,7 @@ class IntermediateRecon(AuxiliaryTask):
     needs_equivariant = True
     changes_views = True
 
-    def __init__(self, path: dict | Path, decoder: dict, num_images: int = 2, group: str = 'global') -> None:
+    def __init__(self, path: dict | TransformPath, decoder: dict, num_images: int = 2, group: str = 'global') -> None:
         super().__init__()
         if num_images < 1:
             raise UserError(f'num_images={num_images} must be at least 1')

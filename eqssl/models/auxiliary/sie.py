@@ -7,7 +7,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from eqssl.augment.paths import Path, Rotation, build_path
+from eqssl.augment.paths import Rotation, TransformPath, build_path
 from eqssl.models.auxiliary.base import AuxiliaryTask, ModelInfo
 from eqssl.models.auxiliary.conditions import FIELDS, degrees_to_quaternion, view_differences
 from eqssl.models.layers.mlp import mlp
@@ -64,7 +64,7 @@ class SIETask(AuxiliaryTask):
 
     def __init__(
         self,
-        path: dict | Path | None = None,
+        path: dict | TransformPath | None = None,
         fields: tuple[str, ...] = ('crop', 'flip', 'color', 'blur'),
         hidden: int = 1024,
         out_dim: int = 256,

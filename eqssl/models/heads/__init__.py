@@ -1,6 +1,6 @@
 """Heads: a base SSL method each."""
 
-from eqssl.models.heads.base import BaseHead, Batch, TwoViewHead
+from eqssl.models.heads.base import BaseHead, DataSpec, TwoViewHead
 from eqssl.models.heads.byol import BYOLHead, SimSiamHead
 from eqssl.models.heads.contrastive import MoCoV3Head, SimCLRHead, SupConHead
 from eqssl.models.heads.dino import DINOHead
@@ -15,9 +15,9 @@ __all__ = [
     'BYOLHead',
     'BarlowTwinsHead',
     'BaseHead',
-    'Batch',
     'DINOHead',
     'DINOv2Head',
+    'DataSpec',
     'IBOTHead',
     'MoCoV3Head',
     'RotNetHead',

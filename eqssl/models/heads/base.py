@@ -20,7 +20,7 @@ Values = dict[str, Tensor]
 
 
 @dataclass
-class Batch:
+class DataSpec:
     """What the data gives a head in one step of the whole job (see :meth:`BaseHead.check_data`).
 
     Attributes:
@@ -122,34 +122,33 @@ class BaseHead(nn.Module):
         """Leave the last ``count`` outputs to the equivariant part (neck ``split_at='head_logits'``)."""
         raise UserError(f"model.neck: split_at='head_logits' needs a head with prototypes, not {type(self).__name__}")
 
-    def check_data(self, batch: Batch) -> None:
+    def check_data(self, data: DataSpec) -> None:
         """Refuse data that the method cannot be trained with.
 
         Raises:
             UserError: names the config key.
         """
         name, group = type(self).__name__, self.teacher_group
-        crops = batch.views.get(group, 0)
+        crops = data.views.get(group, 0)
         if crops == 0 or (self.num_crops is not None and crops != self.num_crops):
             raise UserError(
                 f"{name} takes {self.num_crops or 'at least 1'} crops of group '{group}', but "
                 f'train_dataloader.dataset.views has {crops}'
             )
-        extra = sorted(set(batch.views) - {group})
+        extra = sorted(set(data.views) - {group})
         if extra and not self.multi_crop:
             raise UserError(
                 f"{name} reads crops of group '{group}' alone; remove group '{extra[0]}' from "
                 'train_dataloader.dataset.views'
             )
-        if self.needs_labels and batch.classes == 0:
+        if self.needs_labels and data.classes == 0:
             raise UserError(
                 f'{name} needs labels, but the images have none; set '
                 'train_dataloader.dataset.source.with_label=True (folders are classes) or take another head'
             )
-        if self.compares_samples and batch.total < 2:
+        if self.compares_samples and data.total < 2:
             raise UserError(
-                f'{name} compares the images of a batch; train_dataloader.batch_size={batch.per_rank} must '
-                'be at least 2'
+                f'{name} compares the images of a batch; train_dataloader.batch_size={data.per_rank} must be at least 2'
             )
 
     def by_view(self, module: Callable[[Tensor], Tensor], x: Tensor, views: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from eqssl.models.heads.base import Batch, TwoViewHead, Values
+from eqssl.models.heads.base import DataSpec, TwoViewHead, Values
 from eqssl.models.label_noise import wrong_labels
 from eqssl.models.layers.mlp import mlp
 from eqssl.models.losses import info_nce, nt_xent, supervised_contrastive
@@ -192,8 +192,8 @@ class SupConHead(TwoViewHead):
             value = self.scale * supervised_contrastive(projections, labels, self.temperature)
         return {'loss_supcon': value}, agreement_and_spread(*projections)
 
-    def check_data(self, batch: Batch) -> None:
+    def check_data(self, data: DataSpec) -> None:
         """See :class:`BaseHead`; label noise must know every class."""
-        super().check_data(batch)
-        if self.label_noise > 0 and batch.classes > self.num_classes:
-            raise UserError(f'num_classes={self.num_classes}, but the data has {batch.classes} classes; set it to that')
+        super().check_data(data)
+        if self.label_noise > 0 and data.classes > self.num_classes:
+            raise UserError(f'num_classes={self.num_classes}, but the data has {data.classes} classes; set it to that')

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from eqssl.models.heads.base import Batch, Values
+from eqssl.models.heads.base import DataSpec, Values
 from eqssl.models.heads.ibot import IBOTHead
 from eqssl.models.losses import koleo
 from eqssl.models.step import Step
@@ -58,11 +58,11 @@ class DINOv2Head(IBOTHead):
                 losses['loss_koleo'] = self.koleo_weight * sum(terms[1:], terms[0])
         return losses, monitors
 
-    def check_data(self, batch: Batch) -> None:
+    def check_data(self, data: DataSpec) -> None:
         """See :class:`BaseHead`; KoLeo needs a neighbor."""
-        super().check_data(batch)
-        if self.koleo_weight > 0 and not self.koleo_across_ranks and batch.per_rank < 2:
+        super().check_data(data)
+        if self.koleo_weight > 0 and not self.koleo_across_ranks and data.per_rank < 2:
             raise UserError(
                 f'koleo_across_ranks=False looks for neighbors on one rank; train_dataloader.batch_size='
-                f'{batch.per_rank} must be at least 2'
+                f'{data.per_rank} must be at least 2'
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn as nn
 import torch.nn.functional as F
 
-from eqssl.models.heads.base import BaseHead, Batch, Values
+from eqssl.models.heads.base import BaseHead, DataSpec, Values
 from eqssl.models.step import Step
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError
@@ -39,8 +39,8 @@ class SupervisedHead(BaseHead):
             value = F.cross_entropy(precise(logits), label)
         return {'loss_class': value}, {'agreement': (logits.detach().argmax(1) == label).float().mean()}
 
-    def check_data(self, batch: Batch) -> None:
+    def check_data(self, data: DataSpec) -> None:
         """See :class:`BaseHead`."""
-        super().check_data(batch)
-        if batch.classes > self.out_dim:
-            raise UserError(f'num_classes={self.out_dim}, but the data has {batch.classes}; set it to that')
+        super().check_data(data)
+        if data.classes > self.out_dim:
+            raise UserError(f'num_classes={self.out_dim}, but the data has {data.classes}; set it to that')

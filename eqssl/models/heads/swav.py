@@ -7,7 +7,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from eqssl.models.heads.base import BaseHead, Batch, Values
+from eqssl.models.heads.base import BaseHead, DataSpec, Values
 from eqssl.models.heads.queue import FeatureQueue
 from eqssl.models.layers import StepState
 from eqssl.models.layers.mlp import mlp
@@ -138,26 +138,26 @@ class SwAVHead(BaseHead):
         monitors = {**prototype_monitors(scores, targets), 'embedding_std': spread(embeddings[0])}
         return {'loss_swav': value}, monitors
 
-    def check_data(self, batch: Batch) -> None:
+    def check_data(self, data: DataSpec) -> None:
         """See :class:`BaseHead`; the queue and the prototypes must fit the batch."""
-        super().check_data(batch)
+        super().check_data(data)
         length = self.queue.length if self.queue is not None else 0
-        step = batch.total * batch.accumulate
-        if length and (length % step or length % batch.ranks):
+        step = data.total * data.accumulate
+        if length and (length % step or length % data.ranks):
             raise UserError(
                 f'queue_length={length} is not a multiple of the {step} images of an optimizer step '
-                f'({batch.ranks} ranks x {batch.per_rank} images x {batch.accumulate}); set it to '
+                f'({data.ranks} ranks x {data.per_rank} images x {data.accumulate}); set it to '
                 f'{max(1, round(length / step)) * step}'
             )
-        if length > batch.images:
+        if length > data.images:
             raise UserError(
-                f'queue_length={length} exceeds the {batch.images} images of the data: it would hold an '
+                f'queue_length={length} exceeds the {data.images} images of the data: it would hold an '
                 'image twice; make it smaller'
             )
         count = self.prototypes.out_features
-        if count > batch.total + length and not self.allow_sparse:
+        if count > data.total + length and not self.allow_sparse:
             raise UserError(
-                f'prototypes={count} exceed the {batch.total + length} embeddings that share them (batch '
-                f'{batch.total} + queue {length}): most would stay empty; lower prototypes, raise the batch or '
+                f'prototypes={count} exceed the {data.total + length} embeddings that share them (batch '
+                f'{data.total} + queue {length}): most would stay empty; lower prototypes, raise the batch or '
                 'queue_length, or set model.head.allow_sparse=True'
             )

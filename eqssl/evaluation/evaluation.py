@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from eqssl.evaluation.encoders import encoder_of, random_init
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.task import as_task
-from eqssl.registry import DATASETS, EVALUATORS
+from eqssl.registry import DATASETS, EVALUATION_TASKS
 from eqssl.utils.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Evaluation:
     ) -> None:
         self.sources = {'train': _open('train', train), 'test': _open('test', test)}
         self._share_classes()
-        built = {name: EVALUATORS.build(task) for name, task in tasks.items()}
+        built = {name: EVALUATION_TASKS.build(task) for name, task in tasks.items()}
         self.tasks = {name: as_task(name, task) for name, task in built.items()}
         self.size, self.limits, self.branch, self.cells = size, limits, branch, cells
         self._store: FeatureStore | None = None
