@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
-import sys
 
 import pytest
 
@@ -13,14 +13,15 @@ from tests.conftest import ROOT
 DOCS = ROOT / 'docs' / 'en'
 
 
+def module_of(folder, name, monkeypatch):
+    monkeypatch.syspath_prepend(str(folder))
+    return importlib.import_module(name)
+
+
 @pytest.fixture(scope='module')
 def api_index():
-    sys.path.insert(0, str(DOCS))
-    try:
-        import api_index
-    finally:
-        sys.path.remove(str(DOCS))
-    return api_index
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return module_of(DOCS, 'api_index', monkeypatch)
 
 
 @pytest.fixture(scope='module')
@@ -85,3 +86,11 @@ def test_every_picture_that_is_drawn_is_there_and_in_a_guide():
     text = ''.join(guide.read_text() for guide in (DOCS / 'user_guides').glob('*.md'))
     for name in names:
         assert f'../images/{name}.png' in text and f'docs/en/images/draw.py {name}' in text, name
+
+
+@pytest.mark.parametrize('name', ['views', 'paths', 'r2', 'gains', 'bases', 'gpu', 'rooms'])
+def test_pictures_can_be_drawn_anew(name, tmp_path, monkeypatch, registered):
+    draw = module_of(DOCS / 'images', 'draw', monkeypatch)
+    monkeypatch.setattr(draw, 'HERE', tmp_path)
+    draw.save(draw.DRAWN[name](), name)
+    assert 5_000 < (tmp_path / f'{name}.png').stat().st_size < 160_000

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from eqssl.apps.open_config import open_config
-from eqssl.augment import SE2, Blur, Color, Path, Rotation
+from eqssl.augment import SE2, Blur, Color, Rotation, TransformPath
 from eqssl.datasets import collate_views
 from eqssl.datasets.photos import photographs
 from eqssl.models.auxiliary.intermediate_recon import path_targets
@@ -130,7 +130,7 @@ def square(number: int, part: tuple[float, float, float] = (0.5, 0.5, 1.0)) -> T
     ).clamp(0, 1)
 
 
-def path_rows() -> list[tuple[str, Path, list[float], int]]:
+def path_rows() -> list[tuple[str, TransformPath, list[float], int]]:
     """Label, path, theta and photograph of each row."""
     blur = Blur(sigma=(0.1, 2.0), reference=48)
     return [
