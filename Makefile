@@ -17,6 +17,7 @@ CORE := $(VENV)/.core-installed
 SEG := $(VENV)/.mmseg-installed
 DET := $(VENV)/.mmdet-installed
 DEV := $(VENV)/.dev-installed
+LINTED := eqssl tools tests docs/en/*.py docs/en/notebooks docs/en/images
 CONSTRAINTS := -c requirements/constraints.txt
 BASE_FLAG := $(if $(BASE),--train-base,)
 
@@ -27,8 +28,8 @@ demo: $(CORE)
 
 test: $(DET) $(DEV)
 	@echo '== ruff, mypy and the direction of imports'
-	$(BIN)/ruff check eqssl tools tests
-	$(BIN)/ruff format --check eqssl tools tests
+	$(BIN)/ruff check $(LINTED)
+	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy eqssl
 	$(BIN)/lint-imports --no-logo
 	@echo '== tests (unit, integration, dist, downstream; two workers)'
@@ -78,14 +79,14 @@ $(DEV): $(SEG) requirements/dev.txt requirements/export.txt
 	@touch $@
 
 lint: $(DEV)
-	$(BIN)/ruff check --fix eqssl tools tests
-	$(BIN)/ruff format eqssl tools tests
+	$(BIN)/ruff check --fix $(LINTED)
+	$(BIN)/ruff format $(LINTED)
 	$(BIN)/mypy eqssl
 	$(BIN)/lint-imports --no-logo
 
 docs: $(DEV)
-	$(BIN)/python -m sphinx -W -q -b html docs/en docs/en/_build
-	@echo 'docs/en/_build/index.html'
+	$(BIN)/python -m sphinx -W -q -b html docs/en docs/en/_build/html
+	@echo 'docs/en/_build/html/index.html'
 
 check-env: $(VENV)/bin/python
 	$(BIN)/python tools/check_env.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from pathlib import Path
@@ -23,17 +24,19 @@ def mentions(word: str, folder: str) -> list[str]:
     return [str(p.relative_to(ROOT / folder)) for p in files if word in p.read_text(encoding='utf-8')]
 
 
-def configs_of(name: str) -> list[str]:
-    """Configs whose resolved text names a type."""
+@functools.cache
+def config_texts() -> dict[str, str]:
+    """Name of a pre-training config -> its resolved text."""
     from mmengine.config import Config
 
-    found = []
-    for path in sorted((ROOT / 'configs').rglob('*.py')):
-        if not {'_base_', 'downstream'} & set(path.parts):
-            text = Config.fromfile(str(path)).pretty_text
-            if f"'eqssl.{name}'" in text:
-                found.append(f'`{path.relative_to(ROOT / "configs").with_suffix("")}`')
-    return found
+    paths = [p for p in sorted((ROOT / 'configs').rglob('*.py')) if not {'_base_', 'downstream'} & set(p.parts)]
+    names = (str(path.relative_to(ROOT / 'configs').with_suffix('')) for path in paths)
+    return {name: str(Config.fromfile(str(path)).to_dict()) for name, path in zip(names, paths, strict=True)}
+
+
+def configs_of(name: str) -> list[str]:
+    """Configs whose resolved text names a type."""
+    return [f'`{config}`' for config, text in config_texts().items() if f"'eqssl.{name}'" in text]
 
 
 def row(name: str, target: Any) -> str:

@@ -71,7 +71,7 @@ def resolve(name: object, where: str) -> Any:
 
 
 def accepted_keys(target: Callable) -> set[str] | None:
-    """Keyword arguments of a class or function, through **kwargs up the class hierarchy; None if anything goes."""
+    """Keyword arguments of a class or function, through ``**kwargs`` up the class hierarchy; None if anything goes."""
     classes = inspect.getmro(target) if inspect.isclass(target) else [target]
     keys: set[str] = set()
     for cls in classes:

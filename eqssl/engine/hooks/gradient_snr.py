@@ -20,7 +20,8 @@ class GradientSNRHook(Hook):
     """Logs ``gradient_snr``: moving mean over moving variance of the gradient, averaged over parameters (EffSSL).
 
     The mean and the variance of every weight's gradient are exponential moving averages over optimizer steps (bias
-    corrected); the ratio is mean^2 / variance (GSNR, Liu et al. 2020), or |mean| / variance with ``squared=False``.
+    corrected); the ratio is ``mean^2 / variance`` (GSNR, Liu et al. 2020), or ``|mean| / variance`` with
+    ``squared=False``.
     Costs two copies of the parameters and a few fused calls per step.
 
     Args:
