@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/models/resnet50.py',
     '../_base_/views/byol_224.py',
     '../_base_/schedules/lars.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 # 1 / 32: the official code sums C over 32 GPUs without its gradient, so that its gradients are a 32nd of ours
 model = dict(head=dict(type='eqssl.BarlowTwinsHead', redundancy_weight=0.0051, scale=0.03125))

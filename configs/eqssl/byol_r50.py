@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/models/resnet50.py',
     '../_base_/views/byol_224.py',
     '../_base_/schedules/lars.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 model = dict(head=dict(type='eqssl.BYOLHead', hidden=4096, out_dim=256, momentum=0.99))
 train_dataloader = dict(batch_size=128)

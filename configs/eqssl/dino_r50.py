@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/models/resnet50.py',
     '../_base_/views/dino_r50_224.py',
     '../_base_/schedules/sgd.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 model = dict(
     backbone=dict(zero_init_residual=False),

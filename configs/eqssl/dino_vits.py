@@ -6,7 +6,7 @@
 _base_ = [
     '../_base_/views/dino_224.py',
     '../_base_/schedules/ibot.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 model = dict(
     type='eqssl.SSLPretrainer',

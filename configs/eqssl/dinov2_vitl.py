@@ -6,7 +6,7 @@
 # measured:   not run to the end by us
 _base_ = [
     '../_base_/views/dinov2_224.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 model = dict(
     type='eqssl.SSLPretrainer',

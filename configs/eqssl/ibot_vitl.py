@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/models/ibot_vitl.py',
     '../_base_/views/ibot_224_large.py',
     '../_base_/schedules/ibot.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 train_dataloader = dict(batch_size=32)
 optim_wrapper = dict(clip_grad=dict(max_norm=0.3))

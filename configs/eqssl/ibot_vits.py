@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/models/ibot_vits.py',
     '../_base_/views/ibot_224.py',
     '../_base_/schedules/ibot.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 train_dataloader = dict(batch_size=128)
 train_cfg = dict(type='eqssl.PretrainLoop', max_epochs=800)

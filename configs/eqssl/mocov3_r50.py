@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/models/resnet50.py',
     '../_base_/views/byol_224.py',
     '../_base_/schedules/lars.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 model = dict(head=dict(type='eqssl.MoCoV3Head', layers=2, predictor_norm=False, temperature=1.0, momentum=0.99))
 _crops = dict(group='global', size=224, scale=(0.2, 1.0), jitter=(0.4, 0.4, 0.2, 0.1), gray_prob=0.2)

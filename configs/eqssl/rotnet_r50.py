@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/models/resnet50.py',
     '../_base_/views/mocov2_224.py',
     '../_base_/schedules/sgd.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 model = dict(head=dict(type='eqssl.RotNetHead'))
 train_dataloader = dict(

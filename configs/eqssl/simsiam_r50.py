@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/models/resnet50.py',
     '../_base_/views/mocov2_224.py',
     '../_base_/schedules/sgd.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 model = dict(head=dict(type='eqssl.SimSiamHead', hidden=2048, out_dim=2048, predictor_hidden=512))
 train_dataloader = dict(batch_size=64)

@@ -9,7 +9,7 @@ _base_ = [
     '../_base_/models/resnet50.py',
     '../_base_/views/simclr_224.py',
     '../_base_/schedules/lars.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 model = dict(head=dict(type='eqssl.SupConHead', layers=1, out_dim=128, temperature=0.1, base_temperature=1.0))
 train_dataloader = dict(batch_size=192, dataset=dict(source=dict(with_label=True)))

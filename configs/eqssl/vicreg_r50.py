@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/models/resnet50.py',
     '../_base_/views/byol_224.py',
     '../_base_/schedules/lars.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 model = dict(head=dict(type='eqssl.VICRegHead', sim_weight=25.0, std_weight=25.0, cov_weight=1.0))
 train_dataloader = dict(batch_size=64)

@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/models/vicreg_split_vits.py',
     '../_base_/views/byol_224.py',
     '../_base_/schedules/vicreg_vits.py',
-    '../_base_/runtime/default.py',
+    '../_base_/runtime/imagenet.py',
 ]
 model = dict(
     auxiliary=dict(

@@ -24,9 +24,13 @@ def evaluation_config(cfg: Config) -> dict[str, Any]:
     if cfg.get('evaluation') is not None:
         return dict(cfg.evaluation)
     source = dict(cfg.train_dataloader.dataset.source)
-    tasks = {k: v for k, v in DEFAULT_TASKS.items() if k != 'knn' or source.get('with_label')}
     size = cfg.model.backbone.get('img_size', 224)
-    return {'train': {**source, 'part': 'train'}, 'test': {**source, 'part': 'test'}, 'size': size, 'tasks': tasks}
+    return {
+        'train': {**source, 'part': 'train'},
+        'test': {**source, 'part': 'test'},
+        'size': size,
+        'tasks': DEFAULT_TASKS,
+    }
 
 
 def load_model(cfg: Config, checkpoint: str) -> Any:

@@ -68,8 +68,9 @@ class ImageFolder:
 
     Args:
         data_root: the folder (config key ``data_root``).
-        with_label: take the first folder below ``data_root`` as the class, in sorted order. Numbers are given to the
-            classes of the whole tree, whatever ``part`` of it is read.
+        with_label: take the first folder below ``data_root`` as the class, in sorted order; 'auto' does so where every
+            image lies in one of several. Numbers are given to the classes of the whole tree, whatever ``part`` of it
+            is read.
         part: 'all', or a fixed split in which every fifth file is a 'test' image and the others are 'train' images.
         classes: the class names in order; a folder that is not among them is an error, so that a training and a
             validation tree cannot number their classes differently.
@@ -83,7 +84,7 @@ class ImageFolder:
     def __init__(
         self,
         data_root: str,
-        with_label: bool = False,
+        with_label: bool | str = False,
         classes: list[str] | None = None,
         part: str = 'all',
         white: float | None = None,
@@ -95,6 +96,12 @@ class ImageFolder:
             raise UserError(f'classes={classes!r} must be a list of different names')
         self.white = white
         files = self._list(data_root).files
+        if with_label not in (True, False, 'auto'):
+            raise UserError(f"with_label={with_label!r} is none of True, False, 'auto'")
+        if with_label == 'auto':
+            with_label = len({file.partition(os.sep)[0] for file in files}) > 1 and all(
+                os.sep in file for file in files
+            )
         folders = self._class_folders(files) if with_label else []
         self.classes: list[str] = list(classes or sorted(set(folders)))
         index = part_of(len(files), part)

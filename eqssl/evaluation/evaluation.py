@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from mmengine.logging import print_log
+
 from eqssl.evaluation.encoders import encoder_of, random_init
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.task import as_task
@@ -14,7 +16,7 @@ from eqssl.utils.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     from eqssl.models.pretrainer import SSLPretrainer
 
-DEFAULT_TASKS = {'knn': {'type': 'eqssl.KNN'}, 'equivariance': {'type': 'eqssl.Equivariance'}}
+DEFAULT_TASKS = {'knn': {'type': 'eqssl.KNN', 'optional': True}, 'equivariance': {'type': 'eqssl.Equivariance'}}
 
 
 def _open(split: str, config: dict) -> Any:
@@ -53,6 +55,10 @@ class Evaluation:
         self._share_classes()
         built = {name: EVALUATION_TASKS.build(task) for name, task in tasks.items()}
         self.tasks = {name: as_task(name, task) for name, task in built.items()}
+        for name, task in list(self.tasks.items()):
+            if reason := task.leave_out(self.sources):
+                print_log(f'evaluation task {name} is left out: {reason}', 'current')
+                del self.tasks[name]
         if num_workers is not None and num_workers < 0:
             raise UserError(f'evaluation.num_workers={num_workers} is negative')
         self.size, self.limits, self.branch, self.cells, self.num_workers = size, limits, branch, cells, num_workers

@@ -59,7 +59,10 @@ class EvaluationHook(Hook):
             UserError: names the key.
         """
         if settings is None:
-            raise UserError('default_hooks.evaluation measures what the config key evaluation says, which is not set')
+            raise UserError(
+                'default_hooks.evaluation measures what the config key evaluation says, which is not set; set it, or '
+                'default_hooks.evaluation=None'
+            )
         self.evaluation = Evaluation.from_settings({**settings, 'limits': self.limits or settings.get('limits')})
         self.evaluation.select(self.tasks)
         self.evaluation.check()

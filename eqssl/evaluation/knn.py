@@ -20,6 +20,10 @@ NO_LABELS = (
 )
 
 
+def _unlabelled(sources: dict[str, Any]) -> bool:
+    return any(source.label(0) < 0 for source in sources.values())
+
+
 def _directions(x: Tensor) -> Tensor:
     """Rows of length 1, float32, however small or large the features are."""
     x = x.float()
@@ -65,16 +69,21 @@ class KNN(EvaluationTask):
         k: neighbors.
         temperature: of the votes.
         part: which features, see :class:`FeatureStore`.
+        optional: the task is left out where the images have no labels, instead of refused.
     """
 
     pixels = 'pixels'  # the part that stands for raw pixels
 
-    def __init__(self, k: int = 20, temperature: float = 0.07, part: str = 'cls') -> None:
-        self.k, self.temperature, self.part = k, temperature, part
+    def __init__(self, k: int = 20, temperature: float = 0.07, part: str = 'cls', optional: bool = False) -> None:
+        self.k, self.temperature, self.part, self.optional = k, temperature, part, optional
+
+    def leave_out(self, sources: dict[str, Any]) -> str:
+        """Why, where it is optional and the first images have no label."""
+        return 'the images have no labels' if self.optional and _unlabelled(sources) else ''
 
     def check(self, sources: dict[str, Any]) -> None:
         """Both splits have labels, as far as their first images tell."""
-        if any(source.label(0) < 0 for source in sources.values()):
+        if _unlabelled(sources):
             raise UserError(NO_LABELS)
 
     def __call__(self, store: FeatureStore) -> dict[str, float]:

@@ -30,6 +30,10 @@ class EvaluationTask(ABC):
         other.part = part  # type: ignore[attr-defined]
         return other
 
+    def leave_out(self, sources: dict[str, Any]) -> str:
+        """Why the task says nothing about these data and is left out; empty where it does."""
+        return ''
+
     def check(self, sources: dict[str, Any]) -> None:
         """Whether the data have what the task needs, before anything is trained or extracted.
 

@@ -339,3 +339,27 @@ def test_images_are_read_when_they_are_needed_and_never_held():
     torn = Counted(1)
     with pytest.raises(UserError, match='evaluation.train: no image can be read; the first is .*torn'):
         FeatureStore(pixels, {'train': torn, 'test': torn}, 24).labels('train')
+
+
+@pytest.mark.parametrize('labelled', [True, False])
+def test_optional_knn_follows_the_labels_that_there_are(tmp_path, labelled):
+    from eqssl.evaluation import Evaluation
+
+    for i in range(20):
+        folder = tmp_path / f'class {i % 2}' if labelled else tmp_path
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), 12 * i, np.uint8)).save(folder / f'{i}.png')
+    folders = {
+        s: dict(type='eqssl.ImageFolder', data_root=str(tmp_path), with_label='auto', part=s) for s in ('train', 'test')
+    }
+    evaluation = Evaluation.from_settings(
+        dict(
+            **folders,
+            size=8,
+            tasks=dict(knn=dict(type='eqssl.KNN', optional=True), collapse=dict(type='eqssl.Collapse')),
+        )
+    )
+    evaluation.check()
+    assert list(evaluation.tasks) == (['knn', 'collapse'] if labelled else ['collapse'])
+    with pytest.raises(UserError, match="with_label='yes' is none of True, False, 'auto'"):
+        Evaluation.from_settings({**folders, 'size': 8, 'tasks': {}, 'test': {**folders['test'], 'with_label': 'yes'}})
