@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 
 from eqssl.apps.open_config import open_config
+from eqssl.apps.record import evaluation_record
 from eqssl.checkpoint.store import load_strictly, read_checkpoint
 from eqssl.config.options import Options
 from eqssl.config.reader import read_config
 from eqssl.evaluation.evaluation import DEFAULT_TASKS, Evaluation
 from eqssl.experiment import OWN, Experiment, fingerprint
-from eqssl.experiment.record import describe_data, hardware, now, versions
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError
 
@@ -61,17 +60,6 @@ def evaluate_checkpoint(
     evaluation.select(tasks)
     evaluation.check()
     model = load_model(cfg, checkpoint)
-    begun = now()
     results = evaluation.controls(cfg.model, cfg.randomness.seed) if controls else {}
     results[OWN] = evaluation.run(model)
-    return Experiment(
-        name=Path(config).stem,
-        kind='evaluation',
-        begun=begun,
-        config={'file': config, 'fingerprint': mark, 'checkpoint': checkpoint},
-        data=describe_data(evaluation.sources['test'], cfg.get('data_root')),
-        seed=cfg.randomness.seed,
-        versions=versions(),
-        hardware=hardware(),
-        results=results,
-    )
+    return evaluation_record(cfg, config, mark, checkpoint, evaluation.sources['test'], results)

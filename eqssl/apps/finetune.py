@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS as ROOT_MODELS
 
 from eqssl.apps.open_config import load_library
+from eqssl.apps.record import evaluation_record
 from eqssl.checkpoint.store import read_checkpoint
 from eqssl.config.errors import config_errors
 from eqssl.config.finetuning import LOADERS, complete_finetuning, is_downstream, takes_checkpoint
@@ -18,6 +19,7 @@ from eqssl.config.wrapper import launch_timeout
 from eqssl.downstream.data_check import check_data
 from eqssl.downstream.runner import FineTuneRunner, find_beginning
 from eqssl.engine.work_dir import check_work_dir
+from eqssl.experiment import OWN, Experiment, fingerprint
 from eqssl.registry import WEIGHT_INITIALIZERS
 from eqssl.utils import dist
 from eqssl.utils.errors import UserError
@@ -68,11 +70,8 @@ def measuring_runner(cfg: Config, launcher: str) -> FineTuneRunner:
     return FineTuneRunner.from_cfg(cfg)
 
 
-def run_test(args: argparse.Namespace) -> dict[str, float]:
+def run_test(args: argparse.Namespace) -> Experiment:
     """Measure a fine-tuned checkpoint as ``test`` is told: the library's own metrics on ``test_dataloader``.
-
-    Returns:
-        the metrics.
 
     Raises:
         UserError: a pre-training config, or the checkpoint does not fit the model, tensor by tensor.
@@ -80,6 +79,7 @@ def run_test(args: argparse.Namespace) -> dict[str, float]:
     cfg = read_config(args.config, args.cfg_options)
     if not is_downstream(cfg):
         raise UserError(f"'{args.config}' is a pre-training config; eqssl evaluate measures its features")
+    mark = fingerprint(cfg)
     cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
     cfg.launcher = args.launcher
     check_work_dir(cfg.work_dir)
@@ -88,4 +88,6 @@ def run_test(args: argparse.Namespace) -> dict[str, float]:
         dist.rank_0_decides(lambda: check_data(cfg, ('test_dataloader',)))
         runner.test_loop  # noqa: B018
     runner.load_checkpoint(args.checkpoint)
-    return {name: float(value) for name, value in runner.test().items()}  # mmseg's are numpy's
+    found = {name: float(value) for name, value in runner.test().items()}  # mmseg's are numpy's
+    dataset = runner.test_loop.dataloader.dataset
+    return evaluation_record(cfg, args.config, mark, args.checkpoint, dataset, {OWN: found})

@@ -25,9 +25,9 @@ def run(args: argparse.Namespace) -> int:
     from eqssl.utils.tables import write_json
 
     dist.adopt_launcher(args.launcher, args.local_rank)
-    metrics = run_test(args)
+    found = run_test(args)
     if args.json and dist.rank() == 0:
-        write_json(args.json, metrics)
+        write_json(args.json, {'experiment': found.to_json()['experiment'], **found.values})
     dist.leave()
     if args.launcher != 'none':
         dist.end_rank(0)

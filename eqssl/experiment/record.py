@@ -88,7 +88,7 @@ class Experiment:
 
     @classmethod
     def from_json(cls, value: dict[str, Any], name: str) -> Experiment:
-        """Read :meth:`to_json`'s; a table of measures without a header is one too.
+        """Read :meth:`to_json`'s; a table of measures, or measures alone, with or without a header are records too.
 
         Raises:
             UserError: written by a later eqssl, or no record.
@@ -101,6 +101,8 @@ class Experiment:
             raise UserError(f'has format {found}, this eqssl reads {FORMAT}; update eqssl')
         fields = cls.__dataclass_fields__
         results = {k: v for k, v in value.items() if k not in ('experiment', 'curve') and isinstance(v, dict)}
+        flat = {k: v for k, v in value.items() if isinstance(v, (int, float))}  # measures of the one network
+        results |= {OWN: flat} if flat and OWN not in results else {}
         known = {k: v for k, v in header.items() if k in fields}
         return cls(**{'name': name, **known, 'results': results, 'curve': value.get('curve') or []})
 

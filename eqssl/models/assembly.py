@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 
 from eqssl.models.backbones.contract import describe
 from eqssl.models.backbones.conv import take_size_groups
+from eqssl.models.necks import Neck
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError, at_key
 from eqssl.utils.schedule import Schedule
@@ -40,7 +41,7 @@ def _need_config(config: object, name: str) -> None:
         raise UserError(f'model.{name}={config!r} must be a dict with a type')
 
 
-def build_head(config: dict | nn.Module, backbone: Any, neck: Any) -> Any:
+def build_head(config: dict | nn.Module, backbone: Any, neck: Neck | None) -> Any:
     """The head, as wide as the features that it sees; its last columns reserved where the neck splits there.
 
     Raises:
@@ -63,7 +64,7 @@ def build_head(config: dict | nn.Module, backbone: Any, neck: Any) -> Any:
         )
     if neck is not None and neck.blocks and not has_patches:
         raise UserError(f"model.neck: split_at='block:k' needs a ViT, not {type(backbone).__name__}")
-    if neck is not None and neck.kind == 'head_logits':
+    if neck is not None and neck.takes_head_columns:
         head.reserve_columns(neck.equi_dims)
     return head
 
@@ -101,7 +102,7 @@ def build_tasks(configs: dict[str, dict]) -> dict[str, Any]:
     return tasks
 
 
-def check_widths(backbone: Any, head: Any, neck: Any) -> None:
+def check_widths(backbone: Any, head: Any, neck: Neck | None) -> None:
     """Widths that must agree, named by their config keys."""
     width = backbone.embed_dims
     seen = width if neck is None or neck.head_input_channels is None else neck.head_input_channels
@@ -111,12 +112,11 @@ def check_widths(backbone: Any, head: Any, neck: Any) -> None:
         )
     if neck is None:
         return
-    if neck.projection is not None and neck.projection.in_features != width:
+    if neck.in_channels not in (None, width):
         raise UserError(
-            f'model.neck.in_channels={neck.projection.in_features}, but model.backbone is {width} wide; set it to '
-            f'{width}'
+            f'model.neck.in_channels={neck.in_channels}, but model.backbone is {width} wide; set it to {width}'
         )
-    if neck.kind == 'linear' and neck.head_makes_invariant and head.prototype_dims not in (None, neck.inv_dims):
+    if neck.head_outputs is not None and head.prototype_dims not in (None, neck.head_outputs):
         raise UserError(
             f'model.head.out_dim={head.prototype_dims}, but model.neck leaves out_channels - equi_dims = '
             f'{neck.inv_dims} invariant columns to the head; set out_dim={neck.inv_dims}'

@@ -16,6 +16,7 @@ from eqssl.models.backbones.contract import describe
 from eqssl.models.heads.base import BaseHead
 from eqssl.models.layers import StatisticsGuard, commit_step, has_batch_norm
 from eqssl.models.monitors import rankme, spread
+from eqssl.models.necks import Neck
 from eqssl.models.passes import by_size, view_by_view
 from eqssl.models.step import Selected, Step
 from eqssl.models.teacher import EMATeacher
@@ -76,7 +77,7 @@ class SSLPretrainer(BaseModel):
         if self.head.needs_teacher:
             sees_neck = neck is not None and not neck.head_makes_invariant
             self.teacher = EMATeacher(self.backbone, self.head.projector, neck if sees_neck else None)
-        self.neck: Any = neck
+        self.neck: Neck | None = neck
         self.auxiliary = nn.ModuleDict()
         for name, task in tasks.items():
             with own_stream(name):
@@ -168,6 +169,7 @@ class SSLPretrainer(BaseModel):
 
         def equivariant(name: str) -> Tensor:
             if name not in cache:
+                assert self.neck is not None
                 cache[name] = self.neck.equivariant(tokens[name].patch, tokens[name].blocks, head)
             return cache[name]
 
@@ -219,7 +221,9 @@ class SSLPretrainer(BaseModel):
         out.update({key: value.detach() for key, value in monitors.items()})
         return out
 
-    def _select(self, tokens: dict[str, Tokens], views: Views, neck: Any, all_patches: bool = False) -> Selected:
+    def _select(
+        self, tokens: dict[str, Tokens], views: Views, neck: Neck | None, all_patches: bool = False
+    ) -> Selected:
         """The tokens that the head reads, through the neck's invariant part."""
 
         def invariant(x: Tensor) -> Tensor:

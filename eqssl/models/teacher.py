@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 if TYPE_CHECKING:
+    from eqssl.models.necks import Neck
     from eqssl.models.pretrainer import SSLPretrainer
 
 
@@ -21,11 +22,11 @@ class EMATeacher(nn.Module):
     any, use the statistics of the batch while the model trains, as the official code of BYOL, MoCo v3 and DINO does.
     """
 
-    def __init__(self, backbone: nn.Module, projector: nn.Module, neck: nn.Module | None = None) -> None:
+    def __init__(self, backbone: nn.Module, projector: nn.Module, neck: Neck | None = None) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(backbone)
         self.projector = copy.deepcopy(projector)
-        self.neck = copy.deepcopy(neck)
+        self.neck: Neck | None = copy.deepcopy(neck)
         self.requires_grad_(False)
         self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from eqssl.config.reader import read_config
+from eqssl.experiment import read_experiments
 from eqssl.utils.errors import UserError
 from tests.conftest import ROOT
 
@@ -36,6 +37,10 @@ def test_upernet_learns_evaluates_and_draws(demo_checkpoint, finetune, logged, t
     done = finetune(command, tmp_path / 'test', 'log_level=INFO')
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert json.loads((tmp_path / 'test.json').read_text())['mIoU'] == pytest.approx(lines[-1]['mIoU'], abs=0.01)
+    (run,), (measured,) = read_experiments(tmp_path), read_experiments(tmp_path / 'test.json')
+    assert (run.kind, run.name, run.batch) == ('fine-tuning', 'upernet_demo_nuclei', 2) and run.data['images'] > 10
+    assert measured.kind == 'evaluation' and measured.config['checkpoint'] == str(trained)
+    assert measured.values['mIoU'] == pytest.approx(run.values['mIoU'], abs=0.01)
 
 
 def test_two_ranks_train_evaluate_and_log_once(demo_checkpoint, finetune, logged, tmp_path):

@@ -131,7 +131,7 @@ def test_headings_and_their_order():
     [
         ('{', 'is no record'),
         ('[1]', 'is no record'),
-        ('{"a": 1}', 'is no record'),
+        ('{"a": "b"}', 'is no record'),
         ('{"experiment": {"format": 2}}', 'has format 2'),
     ],
 )

@@ -16,11 +16,13 @@ from eqssl.evaluation.task import as_task
 from eqssl.models.auxiliary import AuxiliaryTask
 from eqssl.models.heads import TwoViewHead
 from eqssl.models.layers import StepState
+from eqssl.models.necks import Neck
 from eqssl.registry import DATASETS, EVALUATION_TASKS, FUNCTIONS, MODELS
 from eqssl.utils.errors import UserError
 from eqssl.utils.progress import Progress
 from eqssl.utils.schedule import Schedule
-from tests.helpers import base_config, batch, build_model
+from tests.helpers import base_config, batch, build_model, total_loss
+from tests.tasks import data, with_tasks
 
 pytestmark = pytest.mark.usefixtures('registered')
 
@@ -73,6 +75,22 @@ class ToyHead(TwoViewHead):
         self.usual.add(projections.flatten(0, 1))
         error = (projections[0] - projections[1]).square().mean()
         return {'loss_toy': error - (projections - self.usual.mean).square().mean()}, {'agreement': -error}
+
+
+@MODELS.register_module(force=True)
+class ToyNeck(Neck):
+    """Every second feature is equivariant."""
+
+    def __init__(self, in_channels):
+        super().__init__()
+        self.in_channels, self.equi_dims = in_channels, in_channels // 2
+        self.inv_dims = in_channels - self.equi_dims
+
+    def invariant(self, x):
+        return x[..., ::2]
+
+    def equivariant(self, patch, blocks, head):
+        return patch[..., 1::2]
 
 
 @MODELS.register_module(force=True)
@@ -142,8 +160,8 @@ def trained(passes, accumulate, poison=False):
     optimizer = torch.optim.SGD(model.parameters(), 0.0, fused=True)
     wrapper = OptimWrapper(optimizer, clip_grad=dict(max_norm=1.0), accumulative_counts=accumulate)
     wrapper.initialize_count_status(model, 0, 4)
-    for data in passes:
-        losses = model.loss(model.data_preprocessor(data, True)['views'])
+    for images in passes:
+        losses = model.loss(model.data_preprocessor(images, True)['views'])
         total, _ = model.parse_losses(losses)
         wrapper.update_params(total * torch.nan if poison else total)
     model.after_step(wrapper.finite)
@@ -197,4 +215,18 @@ def test_a_schedule_drives_a_weight_a_momentum_and_a_temperature():
     assert found[0][0] == pytest.approx(2 * found[1][0]) and found[0][0] > 0
     config['head']['momentum'] = dict(type='eqssl.ToyNothing')
     with pytest.raises(UserError, match="model.head.momentum: type='eqssl.ToyNothing' is no"):
+        build_model(config)
+
+
+def test_a_neck_feeds_the_head_and_the_tasks():
+    config = with_tasks('simclr', 'recon')
+    config['neck'] = dict(type='eqssl.ToyNeck')
+    model = build_model(config)
+    width = model.backbone.embed_dims
+    assert model.head.in_channels == width - width // 2 and model.neck.equi_dims == width // 2
+    loss, out = total_loss(model, data('simclr'))
+    loss.backward()
+    assert out['loss_recon'] > 0 and model.backbone.patch_embed.projection.weight.grad.abs().sum() > 0
+    config['neck'] = dict(type='eqssl.ToyNeck', in_channels=5)
+    with pytest.raises(UserError, match=f'model.neck.in_channels=5, but model.backbone is {width} wide'):
         build_model(config)

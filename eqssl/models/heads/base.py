@@ -122,6 +122,10 @@ class BaseHead(nn.Module):
         """Leave the last ``count`` outputs to the equivariant part (neck ``split_at='head_logits'``)."""
         raise UserError(f"model.neck: split_at='head_logits' needs a head with prototypes, not {type(self).__name__}")
 
+    def equivariant_logits(self, patch: Tensor, count: int) -> Tensor:
+        """The reserved columns of patch tokens ``[n, N, D]``, ``[n, N, count]``."""
+        raise NotImplementedError
+
     def check_data(self, data: DataSpec) -> None:
         """Refuse data that the method cannot be trained with.
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch.nn as nn
 from torch import Tensor
 
+from eqssl.models.necks.base import Neck
 from eqssl.registry import MODELS
 from eqssl.utils.errors import UserError
 
+if TYPE_CHECKING:
+    from eqssl.models.heads.base import BaseHead
+
 
 @MODELS.register_module()
-class SplitNeck(nn.Module):
+class SplitNeck(Neck):
     """z = [z_inv (out_channels - equi_dims), z_equi (equi_dims)] (arXiv 2503.18753, section 3).
 
     Where z is split is not told by the paper (arXiv 2503.18753); ``split_at`` chooses:
@@ -61,30 +65,25 @@ class SplitNeck(nn.Module):
                 f'equi_dims={equi_dims} must be at least 1 and less than out_channels={out_channels}, '
                 'the width of the projection that is split'
             )
-        self.kind, self.block = kind, int(block) if block else None
+        self.kind = kind
+        self.blocks = (int(block),) if block else ()
         self.out_channels, self.equi_dims = out_channels, equi_dims
         self.inv_dims = out_channels - equi_dims
         self.head_makes_invariant = kind == 'head_logits' or (kind in ('linear', 'block') and invariant == 'head')
+        self.takes_head_columns = kind == 'head_logits'
+        if kind == 'linear' and self.head_makes_invariant:
+            self.head_outputs = self.inv_dims
         if kind == 'block' and invariant == 'linear':
             raise UserError("split_at='block:k' takes invariant='head'")
         width = {'linear': equi_dims if invariant == 'head' else out_channels, 'block': equi_dims}.get(kind)
         self.projection = None if width is None else nn.Linear(in_channels, width)
         if self.projection is not None:
+            self.in_channels = in_channels
             nn.init.trunc_normal_(self.projection.weight, std=0.02)
             nn.init.zeros_(self.projection.bias)
 
-    @property
-    def blocks(self) -> tuple[int, ...]:
-        """Earlier blocks whose tokens the backbone must return."""
-        return () if self.block is None else (self.block,)
-
-    @property
-    def head_input_channels(self) -> int | None:
-        """Width that the base head sees, None where it is the backbone's own."""
-        return None if self.head_makes_invariant else self.inv_dims
-
     def invariant(self, x: Tensor) -> Tensor:
-        """Features ``[..., D]`` as the base head sees them."""
+        """See :class:`Neck`."""
         if self.head_makes_invariant:
             return x
         if self.kind == 'backbone':
@@ -92,24 +91,14 @@ class SplitNeck(nn.Module):
         assert self.projection is not None
         return nn.functional.linear(x, self.projection.weight[: self.inv_dims], self.projection.bias[: self.inv_dims])
 
-    def equivariant(self, patch: Tensor, blocks: dict[int, Tensor], head: Any) -> Tensor:
-        """Equivariant part of patch tokens.
-
-        Args:
-            patch: ``[n, N, D]`` tokens of the last block.
-            blocks: tokens of earlier blocks.
-            head: the base head; asked for its last columns where ``split_at='head_logits'``.
-
-        Returns:
-            ``[n, N, equi_dims]``.
-        """
+    def equivariant(self, patch: Tensor, blocks: dict[int, Tensor], head: BaseHead) -> Tensor:
+        """See :class:`Neck`; the head is asked for its last columns where ``split_at='head_logits'``."""
         if self.kind == 'backbone':
             return patch[..., self.inv_dims :]
         if self.kind == 'head_logits':
             return head.equivariant_logits(patch, self.equi_dims)
         assert self.projection is not None
         if self.kind == 'block':
-            assert self.block is not None
-            return self.projection(blocks[self.block])
+            return self.projection(blocks[self.blocks[0]])
         weight, bias = self.projection.weight, self.projection.bias
         return nn.functional.linear(patch, weight[-self.equi_dims :], bias[-self.equi_dims :])
