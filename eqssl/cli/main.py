@@ -19,6 +19,7 @@ COMMANDS = {
     'compare': 'configs trained over seeds, runs and evaluations in one table',
     'export': 'a backbone for timm, torchvision, transformers, ONNX, OpenMMLab',
     'profile': 'count what a training step costs',
+    'saliency': 'Grad-CAM maps of the training images, for salient crops',
     'fetch': 'fetch a public image set into the cache',
     'check-env': 'check the installation',
     'install-mmcv-ops': 'compile the ops of mmcv that mmdet needs',

@@ -43,7 +43,7 @@ def collate_views(samples: list[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         ``crops`` group -> ``[V, B, S, S, 3]`` uint8, where the data set cuts them; ``box`` and ``photo`` group ->
-        ``[V, B, P]`` float32; the keys of :func:`pad_masks` where there are masks; ``index``, ``position``, ``key``,
+        ``[V, B, P]`` float32; the keys of :func:`pad_masks` where there are masks; ``index``, ``key``,
         ``label`` ``[B]`` int64; ``unreadable`` list.
     """
     batch: dict[str, Any] = {}
@@ -52,7 +52,7 @@ def collate_views(samples: list[dict[str, Any]]) -> dict[str, Any]:
             name: torch.from_numpy(np.stack([s['groups'][name][field] for s in samples], axis=1))
             for name in samples[0]['groups']
         }
-    for field in ('index', 'position', 'key', 'label'):
+    for field in ('index', 'key', 'label'):
         batch[field] = torch.tensor([s[field] for s in samples], dtype=torch.int64)
     if samples[0]['masks'] is not None:
         masks = np.stack([s['masks'] for s in samples])

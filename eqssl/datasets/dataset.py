@@ -90,11 +90,11 @@ class MultiViewDataset(Dataset):
             if wanted:
                 raise UserError(
                     f'views.salient={self.views.salient} needs train_dataloader.dataset.saliency; make the file with '
-                    'tools/data/saliency.py'
+                    'eqssl saliency'
                 )
             return None
         if not Path(file).is_file():
-            raise UserError(f"saliency='{file}' is not a file; make it with tools/data/saliency.py")
+            raise UserError(f"saliency='{file}' is not a file; make it with eqssl saliency")
         maps = np.load(file, mmap_mode='r', allow_pickle=False)
         if maps.ndim != 3 or len(maps) != len(self.source):
             raise UserError(
@@ -135,7 +135,7 @@ class MultiViewDataset(Dataset):
 
         Returns:
             ``groups`` (see :class:`MultiCrop`), ``masks`` ``[V, N]`` bool or None, ``max_masked`` (static bound),
-            ``index``, ``position``, ``key``, ``label``, ``unreadable`` list of (name, reason).
+            ``index``, ``key``, ``label``, ``unreadable`` list of (name, reason).
         """
         index, position = item
         groups, index, unreadable = self._views(index, position)
@@ -149,7 +149,6 @@ class MultiViewDataset(Dataset):
             'masks': masks,
             'max_masked': bound,
             'index': index,
-            'position': position,
             'key': sample_key(self.seed, position),
             'label': self.source.label(index),
             'unreadable': unreadable,

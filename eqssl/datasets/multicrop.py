@@ -114,7 +114,7 @@ class MultiCrop:
         views: keyword arguments of :class:`ViewSpec`, one dict per kind of view; their order is the order of views.
         backend: 'cv2' or 'pillow', see :func:`resample`.
         salient: share of crops that must be more salient than their image on average (10 tries, then any crop), where
-            the source has saliency maps (EffSSL's analysis; tools/data/saliency.py makes them).
+            the source has saliency maps (EffSSL's analysis; ``eqssl saliency`` makes them).
 
     Raises:
         UserError: a wrong value, or two sizes in one group.

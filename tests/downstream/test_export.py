@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from eqssl.apps.open_config import open_config
+from eqssl.cli.export import FORMATS as CHOICES
 from eqssl.config.text import read_config_text
 from eqssl.downstream.backbone_file import read_backbone
 from eqssl.downstream.export import check, open_network
@@ -206,3 +207,7 @@ def test_the_tool_and_its_errors(files, tmp_path):
         open_network(str(tmp_path / 'seg.pth'))
     failed = run(str(plain), '--to', 'backbone')
     assert failed.returncode == 2 and 'has no config inside' in failed.stderr and 'Traceback' not in failed.stderr
+
+
+def test_the_command_offers_every_format():
+    assert set(CHOICES) == set(FORMATS)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from eqssl.apps.evaluate import evaluate_checkpoint
 from eqssl.apps.train import run_training
 from eqssl.utils.errors import UserError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, write_images
 
 pytestmark = pytest.mark.integration
 DEMO = str(ROOT / 'configs/demo/ibot_recon_objects.py')
@@ -99,6 +100,25 @@ def test_demo_pictures_and_report(tmp_path, registered):
     text = report.write(tmp_path / 'report.html').read_text()
     assert text.count('data:image/png') == 7 + 2
     assert 'target u1 (1/3 of the way)' in text and 'reconstruction of u2' in text
+
+
+def test_saliency_of_a_supervised_network_guides_crops(tmp_path, registered):
+    from eqssl.apps.saliency import measure_saliency
+
+    config = tmp_path / 'supervised.py'
+    config.write_text(f"""_base_ = ['{ROOT}/configs/demo/simclr_photos.py']
+data_root = '{write_images(tmp_path / 'images' / 'a', 12) and write_images(tmp_path / 'images' / 'b', 12).parent}'
+model = dict(head=dict(_delete_=True, type='eqssl.SupervisedHead', num_classes=2))
+train_dataloader = dict(dataset=dict(source=dict(_delete_=True, type='eqssl.ImageFolder', with_label=True)))
+""")
+    train(tmp_path / 'w', str(config))
+    maps = measure_saliency(str(config), str(tmp_path / 'w' / 'iter_4.pth'), dict(SHORT), batch=10)
+    assert maps.shape == (24, 16, 16) and maps.dtype == np.uint8 and maps.std() > 0
+    np.save(tmp_path / 'maps.npy', maps)
+    salient = {'train_dataloader.dataset.saliency': str(tmp_path / 'maps.npy')}
+    train(tmp_path / 'salient', str(config), **salient, **{'train_dataloader.dataset.views.salient': 0.5})
+    with pytest.raises(UserError, match='trains SimCLRHead; saliency needs an eqssl.SupervisedHead'):
+        measure_saliency(str(ROOT / 'configs/demo/simclr_photos.py'), str(tmp_path / 'w' / 'iter_4.pth'))
 
 
 def test_the_whole_demo_in_small(tmp_path, monkeypatch, registered):

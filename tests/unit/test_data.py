@@ -17,7 +17,7 @@ from eqssl.datasets.listing import list_images
 from eqssl.datasets.multicrop import draw_box, draw_photometrics, resample
 from eqssl.utils.counters import counted
 from eqssl.utils.errors import UserError
-from eqssl.utils.randomness import sample_rng
+from eqssl.utils.randomness import sample_key, sample_rng
 from tests.conftest import write_images
 from tests.helpers import VIEWS, Images, batch, dataset
 
@@ -247,13 +247,15 @@ def test_views_do_not_depend_on_workers_batch_or_order_and_differ_between_epochs
         loader = DataLoader(data, size, sampler=sampler, num_workers=workers, collate_fn=collate_views)
         seen = {}
         for number, b in enumerate(loader):
-            for i, position in enumerate(b['position'].tolist()):
-                seen[position] = (b['index'][i].item(), b['crops']['global'][:, i], b['photo']['local'][:, i])
+            for i, key in enumerate(b['key'].tolist()):  # one for each position
+                seen[key] = (b['index'][i].item(), b['crops']['global'][:, i], b['photo']['local'][:, i])
             if number * size >= 24:
                 break
         return seen
 
-    first, second = run(0, 4), run(2, 3)
+    first, second = (
+        {position: seen[sample_key(data.seed, position)] for position in range(24)} for seen in (run(0, 4), run(2, 3))
+    )
     for position in range(24):
         a, b = first[position], second[position]
         assert a[0] == b[0] and torch.equal(a[1], b[1]) and torch.equal(a[2], b[2])
