@@ -134,8 +134,8 @@ def test_the_whole_demo_in_small(tmp_path, monkeypatch, registered):
     options += ['train_cfg.max_iters=4', 'param_scheduler.0.warmup=1', 'train_dataloader.batch_size=8']
     options += ['default_hooks.evaluation.interval=2', 'evaluation.tasks.equivariance.epochs=2']
     report, rows = run_demo(Demo('simclr', 'photos', 0, tuple(options)), train_base=False, store=True)
-    folder = report.parent
-    assert folder == tmp_path / 'work_dirs/demo/simclr_recon_photos_seed0'
+    folder = report.parent.resolve()
+    assert folder == tmp_path.resolve() / 'work_dirs/demo/simclr_recon_photos_seed0'
     assert report.read_text().count('data:image/png') == 2 + 7 + 2
     assert (folder / 'curves.png').is_file() and (folder / 'reconstructions.png').is_file()
     names = ['raw pixels', 'random init', 'SimCLR alone', 'SimCLR + recon', 'SimCLR + recon - SimCLR alone']
