@@ -7,6 +7,7 @@ from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.hook import EvaluationHook
 from eqssl.evaluation.knn import KNN
 from eqssl.evaluation.latents import LatentRegression
+from eqssl.evaluation.linear import LinearProbe
 from eqssl.evaluation.task import EvaluationTask
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     'EvaluationTask',
     'FeatureStore',
     'LatentRegression',
+    'LinearProbe',
 ]

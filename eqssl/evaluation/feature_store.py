@@ -36,9 +36,9 @@ class FeatureStore:
 
     Every split stands in an order of its own, see :class:`ImageStream`.
 
-    Parts: 'cls' (class token), 'all' (class token and patch tokens pooled to a grid), 'inv', 'equi' (pooled to a grid)
-    where the model has a neck; 'pixels' for raw pixels (averaged to 64 x 64 where there are more) and 'small_pixels'
-    for pixels averaged to 16 x 16 (probes).
+    Parts: 'cls' (class token), 'mean' (of the patch tokens), 'cls_mean' (both), 'all' (class token and patch tokens
+    pooled to a grid), 'inv', 'equi' (pooled to a grid) where the model has a neck; 'pixels' for raw pixels (averaged to
+    64 x 64 where there are more) and 'small_pixels' for pixels averaged to 16 x 16 (probes).
 
     Args:
         encoder: images ``[n, 3, S, S]`` in [0, 1] to a dict of features (see ``SSLPretrainer.predict``).
@@ -86,6 +86,8 @@ class FeatureStore:
 
     def features(self, split: str, part: str) -> Tensor:
         """Features of the untransformed images, ``[n, D]`` on the CPU."""
+        if part == 'cls_mean':
+            return torch.cat([self.features(split, 'cls'), self.features(split, 'mean')], 1)
         key = f'{split}/{part}' if part in PIXELS else split
         if key not in self._cache:
             found = self.splits[split].map(lambda images: self._parts(images, [part]), self.batch_size)
@@ -134,7 +136,8 @@ class FeatureStore:
         if all(part in PIXELS for part in wanted):
             return found
         raw = self.encoder(images)
-        found |= {'cls': raw['cls'], 'all': torch.cat([raw['cls'], grid_pool(raw['patch'], self.cells)], 1)}
+        found |= {'cls': raw['cls'], 'mean': raw['patch'].mean(1)}
+        found |= {'all': torch.cat([raw['cls'], grid_pool(raw['patch'], self.cells)], 1)}
         if 'inv' in raw:
             found |= {'inv': raw['inv'], 'equi': grid_pool(raw['equi'], self.cells)}
         return {name: value.float().cpu() for name, value in found.items()}

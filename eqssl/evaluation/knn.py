@@ -20,7 +20,8 @@ NO_LABELS = (
 )
 
 
-def _unlabelled(sources: dict[str, Any]) -> bool:
+def unlabelled(sources: dict[str, Any]) -> bool:
+    """Whether the first image of a split has no label."""
     return any(source.label(0) < 0 for source in sources.values())
 
 
@@ -79,11 +80,11 @@ class KNN(EvaluationTask):
 
     def leave_out(self, sources: dict[str, Any]) -> str:
         """Why, where it is optional and the first images have no label."""
-        return 'the images have no labels' if self.optional and _unlabelled(sources) else ''
+        return 'the images have no labels' if self.optional and unlabelled(sources) else ''
 
     def check(self, sources: dict[str, Any]) -> None:
         """Both splits have labels, as far as their first images tell."""
-        if _unlabelled(sources):
+        if unlabelled(sources):
             raise UserError(NO_LABELS)
 
     def __call__(self, store: FeatureStore) -> dict[str, float]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-NAMES = {'knn_top1': 'kNN top-1', 'rankme': 'RankMe', 'feature_std': 'feature std', 'minutes': 'minutes'}
+NAMES = {
+    'knn_top1': 'kNN top-1',
+    'linear_top1': 'linear top-1',
+    'rankme': 'RankMe',
+    'feature_std': 'feature std',
+    'minutes': 'minutes',
+}
+ERRORS = ('knn_error', 'linear_error')
 PATHS = ('rotation', 'translation', 'color', 'blur', 'mean')
 LOWER_IS_BETTER = re.compile(r'loss|error|rmse|mae\b|abs_rel|sq_rel|perplexity', re.IGNORECASE)
 BESIDE = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')  # of a log line: not measures
@@ -29,12 +36,14 @@ def heading(key: str) -> str:
 
 def error_key(key: str) -> str:
     """Where the standard error over test images of a measure stands."""
-    return 'knn_error' if key == 'knn_top1' else key.replace('r2/', 'r2_error/', 1) if key.startswith('r2/') else ''
+    if key.startswith('r2/'):
+        return key.replace('r2/', 'r2_error/', 1)
+    return {'knn_top1': 'knn_error', 'linear_top1': 'linear_error'}.get(key, '')
 
 
 def is_measure(key: str) -> bool:
     """Whether a key is a result of its own: no place in time, no standard error, no second definition of another."""
-    return key not in BESIDE and not key.startswith(('r2_error/', 'r2_global/')) and key != 'knn_error'
+    return key not in (*BESIDE, *ERRORS) and not key.startswith(('r2_error/', 'r2_global/'))
 
 
 def main_keys(known: Iterable[str]) -> list[str]:
@@ -45,7 +54,9 @@ def main_keys(known: Iterable[str]) -> list[str]:
     paths = [key for key in known if key.startswith('r2/') and key.split('/', 2)[2] == kind]
     paths.sort(key=lambda key: PATHS.index(path) if (path := key.split('/')[1]) in PATHS else len(PATHS))
     latents = [key for key in known if key.startswith('latent/')]
-    return [key for key in ('knn_top1', *paths, *latents, 'rankme', 'feature_std', 'minutes') if key in known]
+    return [
+        key for key in ('knn_top1', 'linear_top1', *paths, *latents, 'rankme', 'feature_std', 'minutes') if key in known
+    ]
 
 
 def lower_is_better(key: str) -> bool:
