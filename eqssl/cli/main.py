@@ -15,6 +15,7 @@ COMMANDS = {
     'demo': 'pre-train on embedded photographs, evaluate, write a report: minutes on a CPU',
     'train': 'pre-train, or fine-tune with mmpretrain, mmseg or mmdet',
     'evaluate': 'measure frozen features of a checkpoint',
+    'embed': 'embeddings of your own images, with their paths',
     'test': 'measure a fine-tuned model',
     'compare': 'configs trained over seeds, runs and evaluations in one table',
     'export': 'a backbone for timm, torchvision, transformers, ONNX, OpenMMLab',

@@ -116,7 +116,7 @@ class ImageStream:
         self.num_workers = num_workers
         self._labels: Tensor | None = None
 
-    def _batches(self, index: list[int], batch_size: int) -> Iterator[dict[str, Any]]:
+    def batches(self, index: list[int], batch_size: int) -> Iterator[dict[str, Any]]:
         loader = DataLoader(
             self.reader, batch_size, sampler=index, num_workers=self.num_workers, collate_fn=_collate,
             worker_init_fn=init_worker if self.num_workers else None,
@@ -127,7 +127,7 @@ class ImageStream:
         """What ``work`` makes of every image, ``[n, D]`` each, in the images' own order."""
         found: dict[str, list[Tensor]] = {}
         seen: dict[str, list[Any]] = {'index': [], 'labels': [], 'keys': [], 'unreadable': []}
-        for batch in self._batches(self.index, batch_size):
+        for batch in self.batches(self.index, batch_size):
             for name, values in seen.items():
                 values += batch[name]
             if batch['images'] is not None:
@@ -158,7 +158,7 @@ class ImageStream:
         self._scan()
         found: dict[str, list[Tensor]] = {}
         start = 0
-        for batch in self._batches(self.index[:limit], batch_size):
+        for batch in self.batches(self.index[:limit], batch_size):
             images = batch['images']
             for name, value in work(images, slice(start, start + len(images))).items():
                 found.setdefault(name, []).append(value)
@@ -195,7 +195,7 @@ class HeldImages(ImageStream):
         self.true = None if latents is None else latents.numpy()
         self.index, self._labels = list(range(len(images))), None
 
-    def _batches(self, index: list[int], batch_size: int) -> Iterator[dict[str, Any]]:
+    def batches(self, index: list[int], batch_size: int) -> Iterator[dict[str, Any]]:
         for start in range(0, len(index), batch_size):
             part = index[start : start + batch_size]
             items = []
