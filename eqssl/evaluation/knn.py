@@ -42,7 +42,7 @@ def knn_predict(
         queries: ``[m, D]``.
         k: neighbors.
         temperature: of the votes.
-        chunk: queries at a time; memory is chunk * n.
+        chunk: queries at a time; memory is chunk * (n + classes).
 
     Returns:
         ``[m]`` classes.
@@ -53,12 +53,12 @@ def knn_predict(
     require_finite('kNN', train, queries)
     train, queries = _directions(train), _directions(queries)
     classes = int(labels.max()) + 1
-    votes_of = F.one_hot(labels, classes).float()
     result = []
     for part in queries.split(chunk):
         similarity, index = (part @ train.T).topk(min(k, len(train)), dim=1)
         weight = ((similarity - similarity[:, :1]) / temperature).exp()
-        result.append(torch.einsum('qk,qkc->qc', weight, votes_of[index]).argmax(1))
+        votes = weight.new_zeros(len(part), classes).scatter_add_(1, labels[index], weight)
+        result.append(votes.argmax(1))
     return torch.cat(result)
 
 
