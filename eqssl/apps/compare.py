@@ -101,7 +101,8 @@ class Comparison:
             if old['config'] == fingerprint(self.config(config, seed), leave_out=()):
                 return read_experiments(folder)[0] if 'measures' in old else None
         there = list_checkpoints(folder) or (folder / 'log.jsonl').exists()
-        if (found is None and there) or (found and found.config.get('fingerprint') != self.mark(config, seed)):
+        other = found is not None and (found.config.get('fingerprint'), found.seed) != (self.mark(config, seed), seed)
+        if (found is None and there) or other:
             raise UserError(f"'{folder}' holds a run with other settings; delete it or choose another --work-dir")
         return found
 
@@ -121,7 +122,7 @@ class Comparison:
             raise UserError(f"config '{config}' has no key evaluation; a comparison needs one")
         stored = self._stored(config, seed) if resume else None
         if stored is not None and OWN in stored.results:
-            return stored
+            return read_experiments(folder)[0]
         print(f'== {config.stem}, seed {seed}', flush=True)
         last = train_process(config, folder, self._options(seed), resume=resume)
         if self.sample is not None:

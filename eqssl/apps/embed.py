@@ -6,6 +6,7 @@ import ast
 import csv
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,11 @@ def side_of(network: Network, size: int | None) -> int:
     Raises:
         UserError: no whole number of patches.
     """
-    chosen = size or (network.side if network.is_vit else CONV_SIDE)
+    chosen = size if size is not None else network.side if network.is_vit else CONV_SIDE
     patch = network.module.patch_size if network.is_vit else 1
     if chosen < 1 or chosen % patch:
-        raise UserError(f'--size {chosen} is no multiple of the patch size {patch}')
+        why = f'no multiple of the patch size {patch}' if network.is_vit else 'no side of an image'
+        raise UserError(f'--size {chosen} is {why}')
     return chosen
 
 
@@ -101,15 +103,22 @@ def embed(
         UserError: ``out`` is in use, no image, a checkpoint that is none, a size that does not fit, or features that
             are not finite.
     """
+    if num_workers is not None and num_workers < 0:
+        raise UserError(f'--workers {num_workers} is negative')
+    if not Path(folder).is_dir():
+        raise UserError(f"'{folder}' is not a folder")
+    out = out.resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out '{out}' exists and is not empty; choose another folder")
     embedder, begun = Embedder(checkpoint, branch, part), now()
     side = side_of(embedder.network, size)
     source = ImageFolder(folder)
-    staged = out.with_name(f'{out.name}.tmp')
-    shutil.rmtree(staged, ignore_errors=True)
     try:
-        staged.mkdir(parents=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(dir=out.parent, prefix=f'.{out.name}.'))
+    except OSError as error:
+        raise UserError(f"--out '{out}' cannot be written ({error.strerror})") from error
+    try:
         count, width = _write_rows(embedder, source, side, staged, dtype, num_workers)
         record = Experiment(
             name=Path(checkpoint).stem,
@@ -127,7 +136,9 @@ def embed(
             results={'embeddings': {'rows': count, 'width': width}},
         )
         write(staged / 'experiment.json', record)
-        shutil.rmtree(out, ignore_errors=True)
+        if out.is_dir():
+            out.rmdir()  # an empty one
+        staged.chmod(0o755)
         staged.rename(out)
     finally:
         shutil.rmtree(staged, ignore_errors=True)

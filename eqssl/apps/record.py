@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from eqssl.config.finetuning import is_downstream
 from eqssl.experiment import Experiment, Measures, begin
@@ -24,7 +26,8 @@ def describe(runner: Runner, config: str, mark: str) -> Experiment:
         mark: the config's fingerprint.
     """
     cfg, loader = runner.cfg, runner.train_dataloader
-    dataset: Any = loader.dataset  # type: ignore[union-attr]
+    assert isinstance(loader, DataLoader)
+    dataset: Any = loader.dataset
     return Experiment(
         name=Path(config).stem,
         kind='fine-tuning' if is_downstream(cfg) else 'pre-training',
@@ -32,15 +35,37 @@ def describe(runner: Runner, config: str, mark: str) -> Experiment:
         config={'file': config, 'fingerprint': mark},
         data=describe_data(dataset, cfg.get('data_root')),
         seed=runner.seed,
-        batch=(getattr(loader, 'batch_size', None) or 1) * runner.world_size,
+        batch=batch_of(loader) * runner.world_size,
         versions=versions(),
         hardware=hardware(runner.world_size),
     )
 
 
-def record_run(runner: Runner, config: str, mark: str, goes_on: bool) -> None:
-    """Write :func:`describe`'s to the work dir; every rank calls this, rank 0 writes."""
-    dist.rank_0_decides(lambda: begin(Path(runner.work_dir), describe(runner, config, mark), goes_on))
+class RecordHook(Hook):
+    """Writes :func:`describe`'s when the run has begun: one that is refused leaves no record, and none in another's.
+
+    Args:
+        config: the file or name that was asked for.
+        mark: the config's fingerprint.
+        goes_on: the run may continue what is in its work dir.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, config: str, mark: str, goes_on: bool) -> None:
+        self.config, self.mark, self.goes_on = config, mark, goes_on
+
+    def before_train(self, runner: Runner) -> None:
+        """Every rank calls this, rank 0 writes."""
+        goes_on = self.goes_on and runner.iter > 0
+        found = describe(runner, self.config, self.mark)
+        dist.rank_0_decides(lambda: begin(Path(runner.work_dir), found, goes_on))
+
+
+def batch_of(loader: DataLoader) -> int:
+    """Images of a rank in one iteration; of loaders with a batch sampler, that one's."""
+    size = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', None)
+    return int(size or 1)
 
 
 def evaluation_record(

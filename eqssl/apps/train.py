@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from eqssl.apps import finetune, pretrain
 from eqssl.apps.check import check_backends
-from eqssl.apps.record import record_run
+from eqssl.apps.record import RecordHook
 from eqssl.apps.trial import make_trial
 from eqssl.config.errors import config_errors
 from eqssl.config.finetuning import is_downstream
@@ -99,7 +99,7 @@ def run_training(args: argparse.Namespace) -> int:
         with config_errors(args.config):
             runner = job.build(cfg)
         if not trial:
-            record_run(runner, args.config, mark, goes_on)
+            runner.register_hook(RecordHook(args.config, mark, goes_on), priority='VERY_HIGH')
         runner.train()
     dist.leave()
     return EXIT_REQUEUE if getattr(runner, 'interrupted', False) else 0

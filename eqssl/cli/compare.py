@@ -29,12 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', type=result_file, metavar='FILE')
 
 
+def named(word: str) -> bool:
+    """Whether a word opens a group: ``NAME=PATH``, with no folder in the name."""
+    name, sign, _ = word.partition('=')
+    return bool(sign) and '/' not in name and not Path(word).exists()
+
+
 def split_words(words: list[str]) -> tuple[list[str], list[str]]:
     """Configs (.py files and names of ours) and paths; after ``NAME=PATH`` a word without .py is a path."""
     configs: list[str] = []
     paths: list[str] = []
     for word in words:
-        path = '=' in word or Path(word).exists() or any(c in word for c in '*?[') or any('=' in p for p in paths)
+        path = bool(named(word)) or Path(word).exists() or any(c in word for c in '*?[') or any(map(named, paths))
         (configs if word.endswith('.py') or not path else paths).append(word)
     return configs, paths
 
@@ -46,12 +52,16 @@ def run(args: argparse.Namespace) -> int:
     from eqssl.apps.compare import Comparison, parse_pairs
     from eqssl.config.reader import find_config
     from eqssl.experiment import heading, make_table, read_groups
+    from eqssl.utils.errors import UserError
     from eqssl.utils.tables import format_table, write_json
     from eqssl.visualization.curves import draw_comparison
 
     pairs = parse_pairs(args.pairs)
     names, paths = split_words(args.what)
     configs, groups = [find_config(name) for name in names], read_groups(paths)
+    for config in configs:
+        if config.stem in groups:
+            raise UserError(f"'{config.stem}' is a config and the name of what is read; give that a name: NAME=PATH")
     if configs:
         comparison = Comparison(args.work_dir, args.cfg_options, args.interval)
         groups = {**comparison.groups(configs, args.seeds), **groups}

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 
-from eqssl.utils.flags import add_cfg_options, path_text
+from eqssl.utils.flags import add_cfg_options, path_text, result_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags."""
     parser.add_argument('config', type=path_text)
     parser.add_argument('checkpoint', type=path_text)
-    parser.add_argument('--out', type=path_text, required=True, help='.npy file, [n, 16, 16] uint8')
+    parser.add_argument('--out', type=result_file, required=True, help='.npy file, [n, 16, 16] uint8')
     parser.add_argument('--batch', type=int, default=256)
     add_cfg_options(parser)
 

@@ -76,6 +76,9 @@ def read_config(path: str, options: Options | None = None) -> Config:
     except (KeyError, TypeError, AssertionError, IndexError, ValueError) as error:
         raise UserError(f'--cfg-options does not fit the config: {error}') from error
     drop_hooks(cfg)
+    evaluation = (cfg.get('default_hooks') or {}).get('evaluation')
+    if isinstance(evaluation, dict):  # a key of it alone says that it is wished
+        evaluation.setdefault('type', 'eqssl.EvaluationHook')
     drop_deletes(cfg._cfg_dict)
     expand_home(cfg)
     return cfg

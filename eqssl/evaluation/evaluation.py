@@ -55,8 +55,10 @@ class Evaluation:
         self._share_classes()
         built = {name: EVALUATION_TASKS.build(task) for name, task in tasks.items()}
         self.tasks = {name: as_task(name, task) for name, task in built.items()}
+        self.left_out: dict[str, str] = {}  # task -> why
         for name, task in list(self.tasks.items()):
             if reason := task.leave_out(self.sources):
+                self.left_out[name] = reason
                 print_log(f'evaluation task {name} is left out: {reason}', 'current')
                 del self.tasks[name]
         if num_workers is not None and num_workers < 0:
@@ -107,12 +109,12 @@ class Evaluation:
             task.check(self.sources)
 
     def select(self, names: list[str] | None) -> None:
-        """Keep some of the tasks."""
+        """Keep some of the tasks; what is left out stays out."""
         for name in names or []:
-            if name not in self.tasks:
+            if name not in self.tasks and name not in self.left_out:
                 raise UserError(f'--tasks {name}: not a task of this config{did_you_mean(name, self.tasks)}')
         if names:
-            self.tasks = {name: self.tasks[name] for name in names}
+            self.tasks = {name: self.tasks[name] for name in names if name in self.tasks}
 
     def store(self, model: SSLPretrainer) -> FeatureStore:
         """A store for a model; images are read once."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from eqssl.datasets.sources import Source
 from eqssl.evaluation.regression import require_finite
 from eqssl.evaluation.stream import Features, HeldImages, ImageStream
+from eqssl.utils.errors import UserError
 
 Encoder = Callable[[Tensor], dict[str, Tensor]]
 Change = Callable[[Tensor, slice], Tensor]
@@ -93,6 +94,9 @@ class FeatureStore:
             found = self.splits[split].map(lambda images: self._parts(images, [part]), self.batch_size)
             self._check(found)
             self._cache[key] = found
+        if part not in self._cache[key]:
+            known = ', '.join([*self._cache[key], 'cls_mean', *PIXELS])
+            raise UserError(f"evaluation: the network has no part '{part}'; it has {known}")
         return self._cache[key][part]
 
     def transformed(

@@ -73,12 +73,11 @@ class EvaluationHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Drop results that a resumed run will measure again; make up for one that was due and is not there."""
+        due = self._due(runner, runner.iter) if runner.iter else self.at_start
         if dist.rank() == 0:
             keep_until(self._file(runner), runner.iter)
-        lines = read_lines(self._file(runner))
-        there = any(line['iter'] == runner.iter for line in lines)
-        due = self._due(runner, runner.iter) if runner.iter else self.at_start
-        if dist.broadcast_object(due and not there):
+            due = due and not any(line['iter'] == runner.iter for line in read_lines(self._file(runner)))
+        if dist.broadcast_object(due):
             self._evaluate(runner, runner.iter)
 
     def _file(self, runner: Runner) -> Path:

@@ -111,6 +111,12 @@ class LinearProbe(EvaluationTask):
         seed: int = 0,
         optional: bool = False,
     ) -> None:
+        if isinstance(parts, str) or not parts:
+            raise UserError(f'evaluation task linear: parts={parts!r} must be a list of parts')
+        if isinstance(rates, (int, float)):
+            raise UserError(f'evaluation task linear: rates={rates} must be a list of learning rates')
+        if not 0 <= momentum < 1:
+            raise UserError(f'evaluation task linear: momentum={momentum} is not in [0, 1)')
         if select not in ('held_out', 'test'):
             raise UserError(f"evaluation task linear: select='{select}' is neither 'held_out' nor 'test'")
         if not 0 < held_out < 1:
@@ -150,8 +156,9 @@ class LinearProbe(EvaluationTask):
                 raise UserError(NO_LABELS)
             require_finite('linear probe', x, x_test)
             best[part] = self._best(x, labels, x_test, test_labels)
-        chosen, top1, rate = max(best.values())
-        del chosen
+        _, top1, rate = max(
+            best.values(), key=lambda found: found[0]
+        )  # of equals the first: the test images say nothing
         found = {f'linear_top1/{part}': value for part, (_, value, _) in best.items()} if len(best) > 1 else {}
         error = math.sqrt(top1 * (1 - top1) / len(store.labels('test')))
         return {'linear_top1': top1, 'linear_error': error, 'linear_rate': rate, **found}

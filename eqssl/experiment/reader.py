@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,18 +34,31 @@ def read_experiments(path: Path) -> list[Experiment]:
         found.curve = found.curve or _curve(path)
         if not found.values.keys() - found.cost.keys():
             raise UserError(f"'{path}' has no validation in its log yet")
+        _tell_where_it_ends(path, found)
         found.cost = found.cost or training_cost(path, found.batch)
         return [found]
     for name in ('results.json', 'run.json'):
         if (path / name).is_file():
             return _from_earlier_version(path / name)
+    if lines := read_lines(path / 'evaluation.jsonl'):
+        return [Experiment(SEED.sub('', path.name), 'pre-training', curve=lines)]
     return [Experiment(path.name, 'fine-tuning', curve=_validations(path))]
+
+
+def _tell_where_it_ends(folder: Path, found: Experiment) -> None:
+    """Say so where the last evaluation is not of the last iteration."""
+    log = read_lines(folder / 'log.jsonl')
+    if log and OWN not in found.results and log[-1]['iter'] > found.curve[-1].get('iter', 0):
+        done, whole = found.curve[-1].get('iter', 0), log[-1]['iter']
+        print(f"'{folder}': the last evaluation is of {done} of {whole} iterations", file=sys.stderr)
 
 
 def _from_file(file: Path) -> list[Experiment]:
     try:
         value = json.loads(file.read_text(encoding='utf-8'))
         if isinstance(value, dict) and isinstance(value.get('experiments'), list):
+            if not value['experiments']:
+                raise UserError('holds no experiment')
             return [Experiment.from_json(each, file.stem) for each in value['experiments']]
         found = Experiment.from_json(value, file.stem)
         if not found.results:
@@ -137,7 +151,7 @@ def training_cost(folder: Path, batch: int | None) -> Measures:
         return {}
     minutes, before = 0.0, 0
     for line in log:
-        minutes += (line['iter'] - before) * batch / line['images_per_s'] / 60
+        minutes += (line['iter'] - before) * batch / max(line['images_per_s'], 1e-9) / 60
         before = line['iter']
     return {'minutes': minutes, 'images': before * batch}
 
@@ -145,9 +159,12 @@ def training_cost(folder: Path, batch: int | None) -> Measures:
 def _paths_of(word: str) -> list[Path]:
     """The work dirs and files that a path or pattern names."""
     pattern = Path(word).expanduser()
+    if word and pattern.exists():
+        return [pattern]
+    suffix = '.json' if word.endswith('.json') else ''  # 'runs/*' are folders, not tables beside them
     try:
         found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
-        paths = sorted(path for path in found if path.is_dir() or path.suffix == '.json') if word else []
+        paths = sorted(path for path in found if path.is_dir() or path.suffix == suffix) if word else []
     except ValueError as error:
         raise UserError(f"'{word}' is no pattern of folders ({error})") from error
     if not paths:
@@ -166,15 +183,35 @@ def read_groups(words: Sequence[str]) -> dict[str, list[Experiment]]:
         UserError: a path is nothing, named twice, or holds no experiment.
     """
     groups: dict[str, list[Experiment]] = {}
+    unnamed: list[tuple[Path, Experiment]] = []
     seen: list[Path] = []
     name = ''
     for word in words:
-        if '=' in word and not Path(word).exists():
-            name, _, word = word.partition('=')
+        head, sign, rest = word.partition('=')
+        if sign and '/' not in head and not Path(word).exists():
+            name, word = head, rest
         for path in _paths_of(word):
             if any(path.samefile(other) for other in seen):
                 raise UserError(f"'{path}' is named twice")
             seen.append(path)
             for found in read_experiments(path):
-                groups.setdefault(name or found.name, []).append(found)
+                if name:
+                    groups.setdefault(name, []).append(found)
+                else:
+                    unnamed.append((path, found))
+    return {**_by_config(unnamed), **groups}
+
+
+def _by_config(runs: list[tuple[Path, Experiment]]) -> dict[str, list[Experiment]]:
+    """Runs under their configs' names; under their folders' where two of a name have other settings, or one seed."""
+    kinds: dict[str, set] = {}
+    seeds: dict[str, list] = {}
+    for _, found in runs:
+        kinds.setdefault(found.name, set()).add(found.config.get('fingerprint'))
+        seeds.setdefault(found.name, []).append(found.seed)
+    groups: dict[str, list[Experiment]] = {}
+    for path, found in runs:
+        given = [seed for seed in seeds[found.name] if seed is not None]
+        apart = len(kinds[found.name]) > 1 or len(set(given)) < len(given)
+        groups.setdefault(f'{found.name} ({path.name})' if apart else found.name, []).append(found)
     return groups

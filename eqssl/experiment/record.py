@@ -27,6 +27,7 @@ PACKAGES = (
     'onedl-mmdetection', 'timm', 'numpy', 'opencv-python-headless', 'pillow',
 )  # fmt: skip
 WHERE = ('work_dir', 'launcher', 'resume', 'resume_file')  # keys that change no result
+SESSION = ('begun', 'config', 'data', 'versions', 'hardware')  # what is told of each time that a run was continued
 SAMPLE = 65536  # images that a fingerprint of data looks at
 Measures = dict[str, float]
 
@@ -45,7 +46,8 @@ class Experiment:
         batch: images per iteration over all ranks.
         versions: package -> version.
         hardware: ``device``, ``ranks``, ``threads``.
-        resumed: where and with what the run was continued: ``begun``, ``versions`` and ``hardware`` each.
+        resumed: when, where and with what the run was continued: ``begun``, ``config``, ``data``, ``versions`` and
+            ``hardware`` each; a record that begins at a resume has its own first of all.
         cost: ``minutes`` of training, ``images`` seen.
         results: network -> measures; :data:`OWN` and its controls.
         curve: measures during training, each with ``iter``.
@@ -101,6 +103,10 @@ class Experiment:
             raise UserError(f'has format {found}, this eqssl reads {FORMAT}; update eqssl')
         fields = cls.__dataclass_fields__
         results = {k: v for k, v in value.items() if k not in ('experiment', 'curve') and isinstance(v, dict)}
+        for network, measures in results.items():
+            for key, number in measures.items():
+                if not isinstance(number, (int, float)):
+                    raise UserError(f'is no record of an experiment ({network}: {key}={number!r} is no number)')
         flat = {k: v for k, v in value.items() if isinstance(v, (int, float))}  # measures of the one network
         results |= {OWN: flat} if flat and OWN not in results else {}
         known = {k: v for k, v in header.items() if k in fields}
@@ -108,10 +114,12 @@ class Experiment:
 
 
 def fingerprint(value: object, leave_out: Sequence[str] = WHERE) -> str:
-    """A name for a config or a part of one, equal for equal settings; where a run lies is none of them."""
+    """A name for a config or a part of one, equal for equal settings; the seed and where a run lies are none."""
     plain = value.to_dict() if isinstance(value, Config) else value
-    if isinstance(plain, dict):
+    if isinstance(plain, dict) and leave_out:
         plain = {k: v for k, v in plain.items() if k not in leave_out}
+        if isinstance(plain.get('randomness'), dict):  # the seed stands beside it
+            plain['randomness'] = {k: v for k, v in plain['randomness'].items() if k != 'seed'}
     return hashlib.sha256(json.dumps(plain, default=str, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -153,10 +161,11 @@ def now() -> str:
 def begin(folder: Path, experiment: Experiment, goes_on: bool) -> None:
     """Write the record of a run that begins in a work dir; one that goes on keeps its own and adds when and where."""
     file = folder / FILE
-    if goes_on and file.is_file():
-        old = read_record(file)
-        old.resumed.append({k: getattr(experiment, k) for k in ('begun', 'versions', 'hardware')})
-        experiment = old
+    if goes_on:
+        session = {k: getattr(experiment, k) for k in SESSION}
+        experiment = read_record(file) if file.is_file() else experiment
+        experiment.resumed.append(session)
+        experiment.results, experiment.cost = {}, {}  # of a run that was complete, and is trained further
     write(file, experiment)
 
 

@@ -70,8 +70,9 @@ def _measures(run: Experiment, keys: Sequence[str] | None, best: bool) -> Measur
             raise UserError(f"--measures: '{run.name}' has no {key}; it has {known}")
     if not best:
         return values
-    first = next(iter(keys or [key for key in values if is_measure(key)]))
-    whole = [line for line in run.curve if first in line]
+    measured = [key for line in run.curve for key in line if is_measure(key)]
+    first = next(iter(keys or main_keys(measured) or measured), '')
+    whole = [line for line in run.curve if all(key in line for key in keys or [first])]
     better = min if lower_is_better(first) else max
     return {**run.cost, **better(whole, key=lambda line: line[first])} if whole else values
 
@@ -110,5 +111,6 @@ def _cell(runs: list[Measures], key: str, intervals: bool) -> str | None:
         return None
     error = runs[0].get(error_key(key)) if intervals and len(runs) == 1 else None
     if error is None:
-        return mean_and_spread(values)
+        few = f' ({len(values)} of {len(runs)} runs)' if len(values) < len(runs) else ''
+        return mean_and_spread(values) + few
     return f'{values[0]:.3f} [{values[0] - NORMAL_95 * error:.3f}, {values[0] + NORMAL_95 * error:.3f}]'

@@ -10,8 +10,17 @@ from typing import Any
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
-    """The lines of a file; none where there is no file."""
-    return [json.loads(line) for line in file.read_text(encoding='utf-8').splitlines()] if file.is_file() else []
+    """The whole lines of a file up to a torn one (of a run that was killed, or is writing); none without a file."""
+    lines = []
+    for text in file.read_text(encoding='utf-8', errors='replace').splitlines() if file.is_file() else ():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            break
+        if not isinstance(line, dict):
+            break
+        lines.append(line)
+    return lines
 
 
 def append_line(file: Path, line: dict[str, Any]) -> None:

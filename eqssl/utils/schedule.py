@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,6 +13,7 @@ from eqssl.utils.progress import Progress, cosine
 
 SHAPES = ('constant', 'linear', 'cosine')
 UNITS = ('epoch', 'iter', 'run')
+NUMBERS = ('start', 'end', 'warmup', 'warmup_start', 'begin', 'before', 'length')
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Schedule:
         warmup: length of the linear rise.
         warmup_start: where the rise begins.
         begin: where the schedule begins.
-        before: value until then.
+        before: value until then; None: as ``start``.
         length: of everything from the beginning of the run; None: the whole run.
         unit: of ``warmup``, ``begin`` and ``length``: 'epoch', 'iter' or 'run' (1 is the whole run).
         relative: ``warmup_start`` is a share of ``start``.
@@ -44,7 +46,7 @@ class Schedule:
     warmup: float = 0.0
     warmup_start: float = 0.0
     begin: float = 0.0
-    before: float = 0.0
+    before: float | None = 0.0
     length: float | None = None
     unit: str = 'epoch'
     relative: bool = False
@@ -53,11 +55,19 @@ class Schedule:
         for name, known in (('shape', SHAPES), ('unit', UNITS)):
             if getattr(self, name) not in known:
                 raise UserError(f"{name}='{getattr(self, name)}' is none of {', '.join(known)}")
-        for name in ('warmup', 'begin'):
-            if getattr(self, name) < 0:
-                raise UserError(f'{name}={getattr(self, name)} is negative')
-        if self.length is not None and self.begin + self.warmup >= self.length > 1:
-            raise UserError(f'warmup={self.warmup} is not shorter than length={self.length}')
+        for name in NUMBERS:
+            value = getattr(self, name)
+            if value is None and name in ('end', 'length', 'before'):
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+                raise UserError(f'{name}={value!r} is no number')
+            if value < 0 and name in ('warmup', 'begin', 'length'):
+                raise UserError(f'{name}={value} is negative')
+        whole = 1.0 if self.unit == 'run' and self.length is None else self.length
+        if whole is not None and (self.length != 1 or self.unit == 'run') and self.begin + self.warmup >= whole:
+            raise UserError(f'begin={self.begin} and warmup={self.warmup} are not shorter than length={whole}')
+        if self.unit == 'run' and self.length is not None and self.length > 1:
+            raise UserError(f"length={self.length} is beyond the run (unit='run': 1 is the whole run)")
         if self.shape == 'constant' and self.end not in (None, self.start):
             raise UserError(f"end={self.end} needs shape='linear' or 'cosine'")
 
@@ -81,19 +91,24 @@ class Schedule:
         if not isinstance(value, Mapping):
             raise UserError(f'{name}={value!r} is neither a number nor a schedule (a dict of {", ".join(known)})')
         if 'type' in value:
-            built = FUNCTIONS.build(dict(value))
+            try:
+                built = FUNCTIONS.build(dict(value))
+            except KeyError as error:
+                raise UserError(f'{name}: type={value["type"]!r} is not registered in FUNCTIONS') from error
             if not isinstance(built, Schedule):
                 raise UserError(f'{name}: type={value["type"]!r} is no eqssl.utils.schedule.Schedule')
             return built
         for key in value:
             if key not in known:
                 raise UserError(f'{name}.{key} is unknown{did_you_mean(str(key), known)}')
+        if 'start' not in value:
+            raise UserError(f'{name} is a schedule without start')
         if value.get('shape') == 'constant':
             defaults.pop('end', None)
         try:
             return cls(**{**defaults, **value})
-        except (TypeError, UserError) as error:
-            raise UserError(f'{name}.{error}' if isinstance(error, UserError) else f'{name}: {error}') from error
+        except UserError as error:
+            raise UserError(f'{name}.{error}') from error
 
     @classmethod
     def switch(cls, begin: float, unit: str) -> Schedule:
@@ -104,7 +119,7 @@ class Schedule:
     def values(self) -> tuple[float, ...]:
         """Between the least and the greatest of these it moves."""
         found = [self.start, *([] if self.end is None else [self.end])]
-        found += [self.before] * (self.begin > 0)
+        found += [self.before] if self.begin > 0 and self.before is not None else []
         found += [self.start * self.warmup_start if self.relative else self.warmup_start] * (self.warmup > 0)
         return tuple(found)
 
@@ -116,7 +131,7 @@ class Schedule:
             'run': (progress.fraction, 1.0),
         }[self.unit]
         if done < self.begin:
-            return self.before
+            return self.start if self.before is None else self.before
         done -= self.begin
         if done < self.warmup:
             if self.relative:

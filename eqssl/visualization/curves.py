@@ -11,6 +11,7 @@ import numpy as np
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 
+from eqssl.utils.errors import UserError
 from eqssl.utils.json_lines import read_lines
 
 if TYPE_CHECKING:
@@ -73,17 +74,23 @@ def draw_comparison(
     figure, axes = plt.subplots(1, len(measures), figsize=size, squeeze=False, layout='constrained')
     palette = plt.get_cmap('tab10' if len(runs) <= 10 else 'tab20')
     for axis, (heading, key) in zip(axes[0], measures.items(), strict=True):
+        drawn = False
         for number, (name, seeds) in enumerate(runs.items()):
-            lines = [run for run in seeds if run and key in run[0]]
-            if not lines:
+            measured = [{line['iter']: line[key] for line in run if key in line} for run in seeds]
+            measured = [run for run in measured if run]
+            steps = sorted(set.intersection(*map(set, measured))) if measured else []
+            if not steps:
                 continue
-            steps = [line['iter'] for line in min(lines, key=len)]
-            values = np.array([[line[key] for line in run[: len(steps)]] for run in lines])
+            drawn = True
+            values = np.array([[run[step] for step in steps] for run in measured])
             axis.plot(steps, values.mean(0), lw=1.8, label=name, color=palette(number))
             axis.fill_between(steps, values.min(0), values.max(0), alpha=0.12, color=palette(number))
         for number, (name, found) in enumerate(controls.items()):
             if key in found:
                 axis.axhline(found[key], ls=('--', ':', '-.')[number % 3], lw=1.4, color='#718096', label=name)
+        if not drawn:
+            plt.close(figure)
+            raise UserError(f"no run has '{key}' in its curve at an iteration that all its seeds share")
         axis.set_title(heading, fontsize=11)
         axis.set_xlabel('iterations')
         axis.grid(alpha=0.25)

@@ -30,8 +30,9 @@ evaluation = dict(limits=dict(train=40, test=20), tasks=dict(equivariance=dict(t
 
 
 def compare(config, *options):
-    command = [sys.executable, 'tools/analysis/compare.py', str(config), '--seeds', '0', '1', '--interval', '1']
-    command += ['--work-dir', str(config.parent / 'runs'), '--curves', 'knn_top1', '--pairs', 'tiny=tiny', *options]
+    command = [sys.executable, 'tools/analysis/compare.py', str(config), *[o for o in options if o.startswith('/')]]
+    command += ['--seeds', '0', '1', '--interval', '1', '--work-dir', str(config.parent / 'runs')]
+    command += ['--curves', 'knn_top1', '--pairs', 'tiny=tiny', *[o for o in options if not o.startswith('/')]]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -55,7 +56,7 @@ def test_runs_are_compared_and_not_repeated(tmp_path):
     header = records[1]['experiment']
     assert (header['kind'], header['seed'], header['batch'], header['cost']['images']) == ('pre-training', 1, 16, 32)
     assert header['cost']['minutes'] > 0 and header['data']['images'] > 60 and len(header['data']['fingerprint']) == 16
-    assert header['config']['fingerprint'] != records[0]['experiment']['config']['fingerprint']
+    assert header['config']['fingerprint'] == records[0]['experiment']['config']['fingerprint']
     assert header['versions']['torch'] and header['hardware']['ranks'] == 1
     lines = (tmp_path / 'runs/tiny_seed0/evaluation.jsonl').read_text().splitlines()
     assert [json.loads(line)['iter'] for line in lines] == [1, 2]
@@ -71,6 +72,8 @@ def test_runs_are_compared_and_not_repeated(tmp_path):
     read = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     assert read[-1].split()[:3] == ['tiny', '2', rows[2]['kNN top-1'].split()[0]], 'work dirs give the same table'
     assert "--pairs: 'tiny' is not of the form" in compare(config, '--pairs', 'tiny').stderr
+    named = compare(config, str(tmp_path / 'runs/tiny_seed0'))
+    assert named.returncode == 2 and "'tiny' is a config and the name of what is read" in named.stderr
     unknown = compare(config, '--pairs', 'tiny=huge')
     assert unknown.returncode == 2 and '--pairs: huge is none of' in unknown.stderr
     changed = compare(config, '--cfg-options', 'optim_wrapper.optimizer.lr=0.01')

@@ -90,3 +90,13 @@ def test_what_cannot_be_embedded_is_told_and_leaves_nothing(trained, images, tmp
         embed(**arguments)
     assert not (tmp_path / 'out').exists() and not list(tmp_path.glob('*.tmp'))
     shutil.rmtree(tmp_path / 'torn')
+
+
+def test_what_lies_beside_stays_and_a_link_to_an_empty_folder_is_followed(trained, images, tmp_path):
+    (tmp_path / 'out.tmp').mkdir()
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'out').symlink_to(tmp_path / 'empty')
+    embed(trained, str(images), tmp_path / 'out')
+    assert (tmp_path / 'out.tmp').is_dir() and (tmp_path / 'empty' / 'embeddings.npy').is_file()
+    with pytest.raises(UserError, match='--workers -1 is negative'):
+        embed(trained, str(images), tmp_path / 'other', num_workers=-1)

@@ -59,13 +59,53 @@ def test_a_work_dir_tells_what_began_where_it_went_on_and_what_it_cost(tmp_path)
     begin(tmp_path, later, goes_on=True)
     (found,) = read_experiments(tmp_path)
     assert [line['iter'] for line in found.curve] == [2, 4] and len(found.resumed) == 1
-    assert found.resumed[0]['versions'] == later.versions and found.results == {}
+    assert found.resumed[0]['versions'] == later.versions and found.resumed[0]['config'] == later.config
+    assert found.results == {}
     assert found.cost == {'minutes': pytest.approx(2 * 2 + 2 * 4), 'images': 32} and found.values['knn_top1'] == 0.4
     finish(tmp_path, {OWN: {'knn_top1': 0.9, 'iter': 4}}, {'minutes': 1.0})
     (found,) = read_experiments(tmp_path)
     assert found.values == {'knn_top1': 0.9, 'iter': 4, 'minutes': 1.0}
     begin(tmp_path, first, goes_on=False)
     assert 'resumed' not in json.loads((tmp_path / 'experiment.json').read_text())['experiment']
+
+
+def test_a_record_that_begins_at_a_resume_says_so_and_torn_lines_are_passed_over(tmp_path, capsys):
+    first = experiment()
+    first.results = {}
+    begin(tmp_path, first, goes_on=True)
+    append_line(tmp_path / 'log.jsonl', {'iter': 6, 'images_per_s': 0.0})
+    append_line(tmp_path / 'evaluation.jsonl', {'knn_top1': 0.1, 'iter': 4})
+    for name in ('log.jsonl', 'evaluation.jsonl'):
+        with open(tmp_path / name, 'a') as stream:
+            stream.write('{"iter"')
+    (found,) = read_experiments(tmp_path)
+    assert len(found.resumed) == 1 and found.values['knn_top1'] == 0.1
+    assert 'the last evaluation is of 4 of 6 iterations' in capsys.readouterr().err
+    (tmp_path / 'experiment.json').unlink()
+    assert read_experiments(tmp_path)[0].values == {'knn_top1': 0.1, 'iter': 4}, 'a work dir of an earlier version'
+
+
+def test_runs_of_one_config_with_other_settings_are_not_seeds_of_one_row(tmp_path):
+    for name, seed, mark in (('a', 0, 'f'), ('b', 1, 'f'), ('c', 2, 'g')):
+        run = experiment(seed)
+        run.config = {**run.config, 'fingerprint': mark}
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / 'experiment.json', run)
+    assert list(read_groups([f'{tmp_path}/[ab]'])) == ['a']
+    assert list(read_groups([f'{tmp_path}/?'])) == ['a (a)', 'a (b)', 'a (c)']
+    assert list(read_groups([f'mine={tmp_path}/?'])) == ['mine']
+    (tmp_path / 'b' / 'experiment.json').unlink()
+    write(tmp_path / 'b' / 'experiment.json', experiment(0))
+    assert list(read_groups([f'{tmp_path}/[ab]'])) == ['a (a)', 'a (b)'], 'one seed twice'
+    (tmp_path / 'run[1]').mkdir()
+    write(tmp_path / 'run[1]' / 'experiment.json', experiment(0))
+    assert list(read_groups([f'{tmp_path}/run[1]'])) == ['a']
+
+
+def test_the_best_validation_is_found_beside_costs_too():
+    run = experiment()
+    run.curve, run.cost = [{'iter': 1, 'knn_top1': 0.9}, {'iter': 2, 'knn_top1': 0.5}], {'minutes': 1.0}
+    assert make_table({'a': [run]}, best=True)[0]['kNN top-1'] == '0.900'
 
 
 def test_results_of_earlier_versions_read(tmp_path):
@@ -133,6 +173,7 @@ def test_headings_and_their_order():
         ('[1]', 'is no record'),
         ('{"a": "b"}', 'is no record'),
         ('{"experiment": {"format": 2}}', 'has format 2'),
+        ('{"trained": {"knn_top1": "abc"}}', 'is no number'),
     ],
 )
 def test_what_is_no_record_is_told(tmp_path, text, message):
@@ -166,3 +207,4 @@ def test_fingerprints_tell_data_and_settings_apart_and_not_places():
     assert len({describe_data(Source(k))['fingerprint'] for k in ([1, 2, 3], [1, 3, 2], [1, 2])}) == 3
     assert describe_data(range(7)) == {'images': 7}
     assert fingerprint({'a': 1, 'work_dir': 'x', 'resume': True}) == fingerprint({'a': 1}) != fingerprint({'a': 2})
+    assert fingerprint({'randomness': {'seed': 1}}) == fingerprint({'randomness': {'seed': 2}})

@@ -72,12 +72,19 @@ def test_the_learning_rate_is_a_schedule(shape, scale):
         ('x', "weight='x' is neither a number nor a schedule"),
         (True, 'weight=True is neither'),
         (dict(start=1, shap='cosine'), r"weight.shap is unknown \(did you mean 'shape'\?\)"),
-        (dict(shape='linear', end=1), 'weight: .*start'),
+        (dict(shape='linear', end=1), 'weight is a schedule without start'),
+        (dict(start='1'), "weight.start='1' is no number"),
+        (dict(start=math.nan), 'weight.start=nan is no number'),
+        (dict(start=True), 'weight.start=True is no number'),
+        (dict(start=1, length=-5), 'weight.length=-5 is negative'),
+        (dict(start=1, unit='run', begin=3), 'are not shorter than length=1'),
+        (dict(start=1, unit='run', length=2), 'length=2 is beyond the run'),
+        (dict(type='eqssl.Nothing', start=1), "weight: type='eqssl.Nothing' is not registered"),
         (dict(start=1, shape='step'), "weight.shape='step' is none of constant, linear, cosine"),
         (dict(start=1, unit='steps'), "weight.unit='steps' is none of epoch, iter, run"),
         (dict(start=1, end=2), 'weight.end=2 needs shape='),
         (dict(start=1, warmup=-1), 'weight.warmup=-1 is negative'),
-        (dict(start=1, warmup=5, length=4), 'weight.warmup=5 is not shorter than length=4'),
+        (dict(start=1, warmup=5, length=4), 'weight.begin=0.0 and warmup=5 are not shorter than length=4'),
     ],
 )
 def test_what_makes_no_sense_is_told_with_its_key(value, message):
@@ -86,6 +93,7 @@ def test_what_makes_no_sense_is_told_with_its_key(value, message):
 
 
 def test_defaults_give_way_to_the_config():
+    assert values(Schedule(0.9, begin=2, before=None))[0] == 0.9
     ema = dict(end=1.0, shape='cosine', unit='run')
     assert Schedule.of(0.9, 'momentum', **ema)(Progress(10, 10)) == 1.0
     assert Schedule.of(dict(start=0.9, end=0.99), 'momentum', **ema)(Progress(10, 10)) == pytest.approx(0.99)

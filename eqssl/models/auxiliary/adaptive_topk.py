@@ -62,7 +62,7 @@ class AdaptiveTopK(AuxiliaryTask):
         group: str = 'global',
     ) -> None:
         super().__init__()
-        self.share, self.strength = Schedule.of(share, 'share'), Schedule.of(strength, 'strength')
+        self.share, self.strength = Schedule.of(share, 'share', before=None), Schedule.of(strength, 'strength')
         if not all(0 < value <= 1 for value in self.share.values):
             raise UserError(f'share={share} of the batch is not in (0, 1]: k cannot exceed the batch')
         if min(self.strength.values) < 0:

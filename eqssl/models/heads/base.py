@@ -109,7 +109,7 @@ class BaseHead(nn.Module):
         Raises:
             UserError: it leaves [0, 1].
         """
-        found = Schedule.of(self.momentum, 'momentum', end=1.0, shape='cosine', unit='run')
+        found = Schedule.of(self.momentum, 'momentum', end=1.0, shape='cosine', unit='run', before=None)
         if not all(0 <= value <= 1 for value in found.values):
             raise UserError(f'momentum={self.momentum} is not in [0, 1]')
         return found

@@ -21,6 +21,13 @@ from eqssl.utils.progress import Progress
 from eqssl.utils.schedule import Schedule
 
 
+def teacher_temperature(name: str, value: float | dict, first: float, epochs: float) -> Schedule:
+    """A number after a linear warm-up from ``first`` in so many epochs, or a schedule with a warm-up of its own."""
+    if isinstance(value, dict):
+        return Schedule.of(value, name, before=None)
+    return Schedule.of(value, name, warmup=epochs, warmup_start=first)
+
+
 @MODELS.register_module()
 class DINOHead(BaseHead):
     """Cross-entropy of student and centered, sharpened teacher over all pairs (teacher view, other student view).
@@ -31,7 +38,7 @@ class DINOHead(BaseHead):
         hidden, bottleneck, norm_last_layer, use_bn: see :class:`Projector`.
         student_temp: temperature of the student.
         teacher_temp, warmup_teacher_temp, warmup_teacher_temp_epochs: linear warm-up of the teacher's temperature;
-            ``teacher_temp`` may be a schedule.
+            ``teacher_temp`` may be a schedule, which has its own warm-up.
         centering: 'mean' (a running center is subtracted) or 'sinkhorn' (DINOv2; three iterations over all ranks).
         center_momentum: of the running center.
         momentum: of the teacher, see :class:`BaseHead`.
@@ -60,8 +67,7 @@ class DINOHead(BaseHead):
         use_bn: bool = False,
     ) -> None:
         super().__init__()
-        warm = dict(warmup=warmup_teacher_temp_epochs, warmup_start=warmup_teacher_temp)
-        temperature = Schedule.of(teacher_temp, 'teacher_temp', **warm)
+        temperature = teacher_temperature('teacher_temp', teacher_temp, warmup_teacher_temp, warmup_teacher_temp_epochs)
         for name, value in (('student_temp', student_temp), ('warmup_teacher_temp', warmup_teacher_temp)):
             if value <= 0:
                 raise UserError(f'{name}={value} must be positive')

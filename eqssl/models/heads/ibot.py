@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eqssl.models.heads.base import Values
 from eqssl.models.heads.center import Center
-from eqssl.models.heads.dino import DINOHead
+from eqssl.models.heads.dino import DINOHead, teacher_temperature
 from eqssl.models.heads.projector import Projector
 from eqssl.models.losses import patch_cross_entropy, sinkhorn, teacher_probabilities
 from eqssl.models.step import Selected, Step
@@ -18,7 +18,6 @@ from eqssl.structures import Masks
 from eqssl.utils.errors import UserError
 from eqssl.utils.precision import float32_island
 from eqssl.utils.progress import Progress
-from eqssl.utils.schedule import Schedule
 
 
 @MODELS.register_module()
@@ -93,7 +92,7 @@ class IBOTHead(DINOHead):
         self.shared = shared
         chosen = teacher_temp if patch_teacher_temp is None else patch_teacher_temp
         first = warmup_teacher_temp if warmup_patch_teacher_temp is None else warmup_patch_teacher_temp
-        temperature = Schedule.of(chosen, 'patch_teacher_temp', warmup=warmup_teacher_temp_epochs, warmup_start=first)
+        temperature = teacher_temperature('patch_teacher_temp', chosen, first, warmup_teacher_temp_epochs)
         if min(first, *temperature.values) <= 0:
             raise UserError(f'temperatures of the patch teacher, {first} and {chosen}, must be positive')
         self.temps['patch'] = temperature
