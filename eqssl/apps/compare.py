@@ -141,7 +141,9 @@ class Comparison:
         if kind not in self._evaluations:
             evaluation = Evaluation.from_settings(cfg.evaluation)
             own = self.sample.own if self.sample else ()
-            evaluation.select([name for name in cfg.evaluation.tasks if name not in own])
+            evaluation.select(
+                [name for name, task in cfg.evaluation.tasks.items() if task is not None and name not in own]
+            )
             self._evaluations[kind] = evaluation
         return self._evaluations[kind]
 

@@ -33,7 +33,7 @@ class Evaluation:
     Args:
         train, test: configs of image sources.
         size: image side.
-        tasks: name -> config of a task.
+        tasks: name -> config of a task; None switches one off that a base config has.
         limits: split -> largest number of images.
         branch: 'teacher' or 'student'.
         cells: grid of pooled patch tokens.
@@ -53,7 +53,7 @@ class Evaluation:
     ) -> None:
         self.sources = {'train': _open('train', train), 'test': _open('test', test)}
         self._share_classes()
-        built = {name: EVALUATION_TASKS.build(task) for name, task in tasks.items()}
+        built = {name: EVALUATION_TASKS.build(task) for name, task in tasks.items() if task is not None}
         self.tasks = {name: as_task(name, task) for name, task in built.items()}
         self.left_out: dict[str, str] = {}  # task -> why
         for name, task in list(self.tasks.items()):

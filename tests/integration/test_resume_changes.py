@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -230,3 +231,18 @@ def test_a_warm_start_loads_all_or_is_refused_also_by_check(tiny_config, tmp_pat
             with pytest.raises(UserError, match=message):
                 run_training(arguments(tmp_path, config=tiny_config, options=options, check=check))
     assert not list(tmp_path.glob('work/iter_*'))
+
+
+def test_the_record_tells_of_what_was_continued_and_of_nothing_that_was_refused(tiny_config, tmp_path):
+    def header():
+        return json.loads((tmp_path / 'w' / 'experiment.json').read_text())['experiment']
+
+    train(tiny_config, tmp_path / 'w', train_cfg__max_iters=2)
+    first = header()
+    assert first['batch'] == 4 and 'resumed' not in first and first['kind'] == 'pre-training'
+    with pytest.raises(UserError, match='images per iteration'):
+        train(tiny_config, tmp_path / 'w', 'auto', train_cfg__max_iters=4, train_dataloader__batch_size=2)
+    assert header() == first
+    train(tiny_config, tmp_path / 'w', 'auto', train_cfg__max_iters=4)
+    (session,) = header()['resumed']
+    assert session['config']['fingerprint'] != first['config']['fingerprint'] and session['data'] == first['data']
