@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from eqssl.apps.evaluate import load_model
 from eqssl.apps.open_config import open_config
 from eqssl.apps.process import train_process
 from eqssl.checkpoint.store import iteration_of, list_checkpoints
-from eqssl.config.reader import read_config
+from eqssl.config.reader import find_config, read_config
 from eqssl.evaluation.evaluation import Evaluation
 from eqssl.experiment import FILE, OWN, Experiment, Measures, fingerprint, finish, read_experiments
 from eqssl.experiment.reader import training_cost
@@ -47,6 +47,11 @@ class Sample:
         return {'interval': self.interval, 'by_epoch': False, 'tasks': tasks, **limits, 'at_start': True}
 
 
+def hook_options(settings: dict[str, Any]) -> list[str]:
+    """Settings of :class:`~eqssl.evaluation.EvaluationHook` as ``--cfg-options``."""
+    return [f'default_hooks.evaluation.{key}={value}' for key, value in settings.items()]
+
+
 class Comparison:
     """Runs of several configs in one folder, one sub-folder per config and seed.
 
@@ -62,13 +67,12 @@ class Comparison:
     """
 
     def __init__(self, folder: Path, options: Sequence[str], interval: int = 0, sample: Sample | None = None) -> None:
-        hook: dict[str, Any] = {'type': 'eqssl.EvaluationHook', 'interval': interval, 'by_epoch': False}
-        # whatever sample the config takes for curves
-        hook |= {'tasks': None, 'limits': None, 'at_start': False} if sample is None else sample.hook()
         self.folder, self.sample = folder, sample
-        self.hook_options = [f'default_hooks.evaluation.{key}={value}' for key, value in hook.items()]
-        after = sample is not None  # who gives a sample may change it
-        self.options = [*self.hook_options, *options] if after else [*options, *self.hook_options]
+        if sample is None:  # the last word, whatever sample the config takes for curves
+            whole = {'interval': interval, 'by_epoch': False, 'tasks': None, 'limits': None, 'at_start': False}
+            self.options = [*options, *hook_options(whole)]
+        else:  # options may change it
+            self.options = [*hook_options(sample.hook()), *options]
         self._evaluations: dict[str, Evaluation] = {}
 
     def work_dir(self, config: Path, seed: int) -> Path:
@@ -169,13 +173,14 @@ class Comparison:
     def groups(self, configs: Sequence[Path], seeds: Sequence[int]) -> dict[str, list[Experiment]]:
         """All runs with their controls, one group per config.
 
+        Args:
+            configs: of different names, see :func:`own_configs`.
+            seeds: of each.
+
         Raises:
-            UserError: two configs of one name, or a run that failed.
+            UserError: a run failed.
         """
-        stems = [config.stem for config in configs]
-        if len(set(stems)) < len(stems):
-            raise UserError(f'two configs have one name ({", ".join(sorted(stems))}); rename one')
-        groups: dict[str, list[Experiment]] = {stem: [] for stem in stems}
+        groups: dict[str, list[Experiment]] = {config.stem: [] for config in configs}
         for seed in seeds:  # seed by seed: an interrupted comparison has all methods
             for config in configs:
                 groups[config.stem].append(self.run(config, seed))
@@ -185,16 +190,21 @@ class Comparison:
         return groups
 
 
-def parse_pairs(words: Sequence[str]) -> list[tuple[str, str]]:
-    """``OURS=BASE`` to pairs of names.
+def own_configs(names: Sequence[str], others: Container[str] = ()) -> list[Path]:
+    """Config files by their names; refused where two rows of a table would have one name.
+
+    Args:
+        names: files, or names of configs that come with eqssl.
+        others: names of other rows.
 
     Raises:
-        UserError: a word of another form.
+        UserError: no such config, or a name twice.
     """
-    pairs = []
-    for word in words:
-        ours, sign, base = word.partition('=')
-        if not sign:
-            raise UserError(f"--pairs: '{word}' is not of the form OURS=BASE")
-        pairs.append((ours, base))
-    return pairs
+    configs = [find_config(name) for name in names]
+    stems = [config.stem for config in configs]
+    if len(set(stems)) < len(stems):
+        raise UserError(f'two configs have one name ({", ".join(sorted(stems))}); rename one')
+    for stem in stems:
+        if stem in others:
+            raise UserError(f"'{stem}' is a config and the name of what is read; give that a name: NAME=PATH")
+    return configs

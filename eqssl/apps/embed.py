@@ -16,23 +16,20 @@ from torch import Tensor
 
 from eqssl.datasets.sources import ImageFolder
 from eqssl.downstream.export import Network, open_network
-from eqssl.evaluation.feature_store import usual_batch
+from eqssl.evaluation.feature_store import part_of, usual_batch
 from eqssl.evaluation.stream import ImageStream
 from eqssl.experiment import Experiment, write
 from eqssl.experiment.record import describe_data, hardware, now, versions
 from eqssl.utils.errors import UserError
 
-PARTS = ('cls', 'mean', 'cls_mean')
-DTYPES = ('float32', 'float16')
 CONV_SIDE = 224  # of images for a ResNet, which takes any
 
 
-def part_of_features(features: Tensor, part: str) -> Tensor:
-    """``[B, 1 + N, D]`` of a ViT or ``[B, D, h, w]`` of a ResNet to one vector an image."""
-    if features.ndim == 4:  # a ResNet has one: its pooled map
-        return features.mean((2, 3))
-    cls, mean = features[:, 0], features[:, 1:].mean(1)
-    return {'cls': cls, 'mean': mean, 'cls_mean': torch.cat([cls, mean], 1)}[part]
+def parts_of(features: Tensor) -> dict[str, Tensor]:
+    """Class token and mean of the patches of ``[B, 1 + N, D]`` (ViT); both the mean of ``[B, D, h, w]`` (ResNet)."""
+    if features.ndim == 4:
+        return dict.fromkeys(('cls', 'mean'), features.mean((2, 3)))
+    return {'cls': features[:, 0], 'mean': features[:, 1:].mean(1)}
 
 
 def side_of(network: Network, size: int | None) -> int:
@@ -55,7 +52,7 @@ class Embedder:
     Args:
         checkpoint: of this project; the network is built from the config inside.
         branch: 'teacher' or 'student'; None: the teacher where there is one.
-        part: of :data:`PARTS`.
+        part: 'cls', 'mean' or 'cls_mean', see :class:`~eqssl.evaluation.FeatureStore`.
     """
 
     def __init__(self, checkpoint: str, branch: str | None = None, part: str = 'cls') -> None:
@@ -68,7 +65,7 @@ class Embedder:
     def __call__(self, images: Tensor) -> np.ndarray:
         """``[B, 3, S, S]`` in [0, 1] to ``[B, D]`` float32."""
         features = self.network.features((images.to(self.device) - self.mean) / self.std)
-        return part_of_features(features, self.part).float().cpu().numpy()
+        return part_of(parts_of(features), self.part).float().cpu().numpy()
 
 
 def _bar() -> Progress:

@@ -58,8 +58,7 @@ class RecordHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Every rank calls this, rank 0 writes."""
         goes_on = self.goes_on and runner.iter > 0
-        found = describe(runner, self.config, self.mark)
-        dist.rank_0_decides(lambda: begin(Path(runner.work_dir), found, goes_on))
+        dist.rank_0_decides(lambda: begin(Path(runner.work_dir), describe(runner, self.config, self.mark), goes_on))
 
 
 def batch_of(loader: DataLoader) -> int:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eqssl.utils.flags import add_cfg_options, path, result_file
+
+if TYPE_CHECKING:
+    from eqssl.experiment import Experiment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,42 +33,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', type=result_file, metavar='FILE')
 
 
-def named(word: str) -> bool:
-    """Whether a word opens a group: ``NAME=PATH``, with no folder in the name."""
-    name, sign, _ = word.partition('=')
-    return bool(sign) and '/' not in name and not Path(word).exists()
-
-
 def split_words(words: list[str]) -> tuple[list[str], list[str]]:
     """Configs (.py files and names of ours) and paths; after ``NAME=PATH`` a word without .py is a path."""
+    from eqssl.experiment.reader import split_name
+
     configs: list[str] = []
     paths: list[str] = []
     for word in words:
-        path = bool(named(word)) or Path(word).exists() or any(c in word for c in '*?[') or any(map(named, paths))
-        (configs if word.endswith('.py') or not path else paths).append(word)
+        is_path = any(split_name(other)[0] for other in [*paths, word]) or Path(word).exists()
+        is_path = is_path or any(character in word for character in '*?[')
+        (configs if word.endswith('.py') or not is_path else paths).append(word)
     return configs, paths
+
+
+def draw(groups: dict[str, list[Experiment]], keys: list[str], folder: Path) -> Path:
+    """Measures against steps, one color per group; the picture's path."""
+    from PIL import Image
+
+    from eqssl.experiment import heading
+    from eqssl.visualization.curves import draw_comparison
+
+    curves = {name: [run.curve for run in runs] for name, runs in groups.items()}
+    picture = draw_comparison(curves, {heading(key): key for key in keys})
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / 'curves.png'
+    Image.fromarray(picture).save(file)
+    return file
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table and store it."""
-    from PIL import Image
-
-    from eqssl.apps.compare import Comparison, parse_pairs
-    from eqssl.config.reader import find_config
-    from eqssl.experiment import heading, make_table, read_groups
-    from eqssl.utils.errors import UserError
+    from eqssl.experiment import make_table, parse_pairs, read_groups
     from eqssl.utils.tables import format_table, write_json
-    from eqssl.visualization.curves import draw_comparison
 
     pairs = parse_pairs(args.pairs)
-    names, paths = split_words(args.what)
-    configs, groups = [find_config(name) for name in names], read_groups(paths)
-    for config in configs:
-        if config.stem in groups:
-            raise UserError(f"'{config.stem}' is a config and the name of what is read; give that a name: NAME=PATH")
+    configs, paths = split_words(args.what)
+    groups = read_groups(paths)
     if configs:
+        from eqssl.apps.compare import Comparison, own_configs
+
         comparison = Comparison(args.work_dir, args.cfg_options, args.interval)
-        groups = {**comparison.groups(configs, args.seeds), **groups}
+        groups = {**comparison.groups(own_configs(configs, groups), args.seeds), **groups}
     rows = make_table(groups, args.measures, pairs, args.best, args.intervals)
     print(format_table(rows))
     if configs:
@@ -72,12 +81,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(args.json, rows)
     if args.curves:
-        file = args.work_dir / 'curves.png'
-        file.parent.mkdir(parents=True, exist_ok=True)
-        picture = draw_comparison(
-            {name: [run.curve for run in runs] for name, runs in groups.items()},
-            {heading(key): key for key in args.curves},
-        )
-        Image.fromarray(picture).save(file)
-        print(f'curves in {file}')
+        print(f'curves in {draw(groups, args.curves, args.work_dir)}')
     return 0

@@ -32,6 +32,20 @@ def usual_batch(size: int) -> int:
     return 256 if torch.cuda.is_available() else min(256, max(8, BATCH_BYTES // (4 * 3 * size * size)))
 
 
+def part_of(features: Features, part: str) -> Tensor:
+    """One part of what :class:`FeatureStore` extracts, ``[n, D]``.
+
+    Raises:
+        UserError: the network has none of this name.
+    """
+    if part == 'cls_mean':
+        return torch.cat([features['cls'], features['mean']], 1)
+    if part not in features:
+        known = ', '.join(dict.fromkeys([*features, 'cls_mean', *PIXELS]))
+        raise UserError(f"evaluation: the network has no part '{part}'; it has {known}")
+    return features[part]
+
+
 class FeatureStore:
     """Features of the two splits, computed once; images are read in batches when they are needed and not kept.
 
@@ -87,17 +101,12 @@ class FeatureStore:
 
     def features(self, split: str, part: str) -> Tensor:
         """Features of the untransformed images, ``[n, D]`` on the CPU."""
-        if part == 'cls_mean':
-            return torch.cat([self.features(split, 'cls'), self.features(split, 'mean')], 1)
         key = f'{split}/{part}' if part in PIXELS else split
         if key not in self._cache:
             found = self.splits[split].map(lambda images: self._parts(images, [part]), self.batch_size)
             self._check(found)
             self._cache[key] = found
-        if part not in self._cache[key]:
-            known = ', '.join([*self._cache[key], 'cls_mean', *PIXELS])
-            raise UserError(f"evaluation: the network has no part '{part}'; it has {known}")
-        return self._cache[key][part]
+        return part_of(self._cache[key], part)
 
     def transformed(
         self, split: str, changes: Mapping[str, Change], parts: Sequence[str], limit: int | None = None
@@ -115,7 +124,7 @@ class FeatureStore:
             found = {}
             for name, change in changes.items():
                 features = self._parts(change(images, places), parts)
-                found.update({f'{name}\n{part}': features[part] for part in parts})
+                found.update({f'{name}\n{part}': part_of(features, part) for part in parts})
             return found
 
         found = self.splits[split].map_placed(work, self.batch_size, limit)

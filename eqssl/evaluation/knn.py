@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.evaluation.regression import require_finite
-from eqssl.evaluation.task import EvaluationTask
+from eqssl.evaluation.task import LabelledTask, binomial_error
 from eqssl.registry import EVALUATION_TASKS
-from eqssl.utils.errors import UserError
-
-NO_LABELS = (
-    "evaluation task knn needs labels: set with_label=True in evaluation.train and evaluation.test, or leave 'knn' out"
-)
-
-
-def unlabelled(sources: dict[str, Any]) -> bool:
-    """Whether the first image of a split has no label."""
-    return any(source.label(0) < 0 for source in sources.values())
 
 
 def _directions(x: Tensor) -> Tensor:
@@ -63,7 +50,7 @@ def knn_predict(
 
 
 @EVALUATION_TASKS.register_module()
-class KNN(EvaluationTask):
+class KNN(LabelledTask):
     """kNN top-1 of test images against training images.
 
     Args:
@@ -73,25 +60,16 @@ class KNN(EvaluationTask):
         optional: the task is left out where the images have no labels, instead of refused.
     """
 
+    title = 'knn'
     pixels = 'pixels'  # the part that stands for raw pixels
 
     def __init__(self, k: int = 20, temperature: float = 0.07, part: str = 'cls', optional: bool = False) -> None:
         self.k, self.temperature, self.part, self.optional = k, temperature, part, optional
 
-    def leave_out(self, sources: dict[str, Any]) -> str:
-        """Why, where it is optional and the first images have no label."""
-        return 'the images have no labels' if self.optional and unlabelled(sources) else ''
-
-    def check(self, sources: dict[str, Any]) -> None:
-        """Both splits have labels, as far as their first images tell."""
-        if unlabelled(sources):
-            raise UserError(NO_LABELS)
-
     def __call__(self, store: FeatureStore) -> dict[str, float]:
         """``knn_top1``, a share in [0, 1], and ``knn_error``, its standard error over test images (binomial)."""
         train, test = store.features('train', self.part), store.features('test', self.part)
-        if any(int(store.labels(split).min()) < 0 for split in ('train', 'test')):
-            raise UserError(NO_LABELS)
-        found = knn_predict(train, store.labels('train'), test, self.k, self.temperature)
-        share = float((found == store.labels('test')).float().mean())
-        return {'knn_top1': share, 'knn_error': math.sqrt(share * (1 - share) / len(found))}
+        labels, wanted = self.labels(store)
+        found = knn_predict(train, labels, test, self.k, self.temperature)
+        share = float((found == wanted).float().mean())
+        return {'knn_top1': share, 'knn_error': binomial_error(share, len(found))}

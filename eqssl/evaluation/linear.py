@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from eqssl.evaluation.feature_store import FeatureStore
-from eqssl.evaluation.knn import unlabelled
-from eqssl.evaluation.regression import require_finite, standardize
-from eqssl.evaluation.task import EvaluationTask
+from eqssl.evaluation.regression import standardize
+from eqssl.evaluation.task import LabelledTask, binomial_error
 from eqssl.registry import EVALUATION_TASKS
 from eqssl.utils.errors import UserError
 from eqssl.utils.progress import cosine
 
 LEARNING_RATES = (*(m * 10.0**e for e in (-5, -4, -3, -2) for m in (1, 2, 5)), 0.1)  # DINOv2's, for 256 images
-NO_LABELS = (
-    'evaluation task linear needs labels: set with_label=True in evaluation.train and evaluation.test, or leave it out'
-)
 
 
 def fit_heads(
@@ -80,7 +74,7 @@ def accuracies(weight: Tensor, bias: Tensor, x: Tensor, labels: Tensor, chunk: i
 
 
 @EVALUATION_TASKS.register_module()
-class LinearProbe(EvaluationTask):
+class LinearProbe(LabelledTask):
     """Top-1 of linear heads on frozen features of the center crop, the best of several learning rates and parts.
 
     The best is chosen on images that are held out of the training split, so that the test images are touched once;
@@ -97,6 +91,7 @@ class LinearProbe(EvaluationTask):
         optional: the task is left out where the images have no labels, instead of refused.
     """
 
+    title = 'linear'
     pixels = 'pixels'  # the part that stands for raw pixels
 
     def __init__(
@@ -136,31 +131,18 @@ class LinearProbe(EvaluationTask):
         other.parts = (part,)
         return other
 
-    def leave_out(self, sources: dict[str, Any]) -> str:
-        """Why, where it is optional and the first images have no label."""
-        return 'the images have no labels' if self.optional and unlabelled(sources) else ''
-
-    def check(self, sources: dict[str, Any]) -> None:
-        """Both splits have labels, as far as their first images tell."""
-        if unlabelled(sources):
-            raise UserError(NO_LABELS)
-
     def __call__(self, store: FeatureStore) -> dict[str, float]:
         """``linear_top1`` of the best head, ``linear_error`` (binomial standard error over test images),
         ``linear_rate``, and ``linear_top1/<part>`` of each part's best head."""
         best: dict[str, tuple[float, float, float]] = {}
         for part in self.parts:
             x, x_test = standardize(store.features('train', part), store.features('test', part))
-            labels, test_labels = store.labels('train'), store.labels('test')
-            if min(int(labels.min()), int(test_labels.min())) < 0:
-                raise UserError(NO_LABELS)
-            require_finite('linear probe', x, x_test)
-            best[part] = self._best(x, labels, x_test, test_labels)
-        _, top1, rate = max(
-            best.values(), key=lambda found: found[0]
-        )  # of equals the first: the test images say nothing
+            labels, wanted = self.labels(store)
+            best[part] = self._best(x, labels, x_test, wanted)
+        # of equals the first: the test images say nothing
+        _, top1, rate = max(best.values(), key=lambda found: found[0])
         found = {f'linear_top1/{part}': value for part, (_, value, _) in best.items()} if len(best) > 1 else {}
-        error = math.sqrt(top1 * (1 - top1) / len(store.labels('test')))
+        error = binomial_error(top1, len(x_test))
         return {'linear_top1': top1, 'linear_error': error, 'linear_rate': rate, **found}
 
     def _best(self, x: Tensor, labels: Tensor, x_test: Tensor, test_labels: Tensor) -> tuple[float, float, float]:
@@ -168,20 +150,14 @@ class LinearProbe(EvaluationTask):
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
         x, labels, x_test, test_labels = (v.to(device) for v in (x, labels, x_test, test_labels))
         classes = int(max(labels.max(), test_labels.max())) + 1
-        held = max(1, round(self.held_out * len(x)))  # the images stand in an order of their own: a fair sample
-        kept, choosing = (x, (x_test, test_labels)) if self.select == 'test' else (x[held:], (x[:held], labels[:held]))
-        if len(kept) < 2:
+        choosing, kept = (x_test, test_labels), slice(None)
+        if self.select == 'held_out':  # the images stand in an order of their own: the first ones are a fair sample
+            held = max(1, round(self.held_out * len(x)))
+            choosing, kept = (x[:held], labels[:held]), slice(held, None)
+        if len(x[kept]) < 2:
             raise UserError(f'evaluation task linear: {len(x)} training images are too few')
-        heads = fit_heads(
-            kept,
-            labels[len(x) - len(kept) :],
-            classes,
-            self.rates,
-            self.epochs,
-            self.batch_size,
-            self.momentum,
-            self.seed,
-        )
+        training = self.epochs, self.batch_size, self.momentum, self.seed
+        heads = fit_heads(x[kept], labels[kept], classes, self.rates, *training)
         scores, tested = accuracies(*heads, *choosing), accuracies(*heads, x_test, test_labels)
         number = int(scores.argmax())
         return float(scores[number]), float(tested[number]), float(self.rates[number])

@@ -52,18 +52,34 @@ def chosen(source: Source, limit: int | None) -> list[int]:
     return np.sort(np.argsort(keys, kind='stable')[:limit]).tolist()
 
 
+def latents_of(source: Source) -> np.ndarray | None:
+    """True parameters ``[n, L]`` of a source's images, None where it has none."""
+    return getattr(source, 'latents', None)
+
+
 def own_key(image: np.ndarray, label: int, latents: np.ndarray | None) -> int:
     """A number for the content of an image ``[3, S, S]`` float32 in [0, 1] with label and latents."""
     parts = [image.tobytes(), np.int64(label).tobytes()]
     return content_key(*parts, *([] if latents is None else [latents.tobytes()]))
 
 
-class _Reader(Dataset):
-    """Index -> (image ``[3, S, S]`` float32 in [0, 1], label, key), or what is wrong with it."""
+def as_unit(images: np.ndarray) -> np.ndarray:
+    """uint8 to float32 in [0, 1]."""
+    return images.astype(np.float32) / np.float32(255)
 
-    def __init__(self, source: Source, size: int) -> None:
-        self.source, self.size = source, size
-        self.latents = getattr(source, 'latents', None)
+
+class _Reader(Dataset):
+    """Index -> (image ``[3, S, S]`` uint8, label, key or None), or what is wrong with it.
+
+    Args:
+        source: of the images.
+        size: image side.
+        keyed: whether keys are wanted; they cost a hash of every image.
+    """
+
+    def __init__(self, source: Source, size: int, keyed: bool) -> None:
+        self.source, self.size, self.keyed = source, size, keyed
+        self.latents = latents_of(source)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -73,16 +89,18 @@ class _Reader(Dataset):
             image = eval_image(self.source.load(index), self.size)
         except UnreadableImage as error:
             return index, f'{self.source.name(index)} ({error})'
-        values = np.ascontiguousarray(image.transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
-        label = self.source.label(index)
-        return index, (values, label, own_key(values, label, None if self.latents is None else self.latents[index]))
+        values, label = np.ascontiguousarray(image.transpose(2, 0, 1)), self.source.label(index)
+        if not self.keyed:
+            return index, (values, label, None)
+        latents = None if self.latents is None else self.latents[index]
+        return index, (values, label, own_key(as_unit(values), label, latents))
 
 
 def _collate(items: list[tuple[int, Any]]) -> dict[str, Any]:
     whole = [(index, found) for index, found in items if not isinstance(found, str)]
     return {
         'index': [index for index, _ in whole],
-        'images': torch.from_numpy(np.stack([found[0] for _, found in whole])) if whole else None,
+        'images': np.stack([found[0] for _, found in whole]) if whole else None,
         'labels': [found[1] for _, found in whole],
         'keys': [found[2] for _, found in whole],
         'unreadable': [found for _, found in items if isinstance(found, str)],
@@ -107,8 +125,8 @@ class ImageStream:
     def __init__(
         self, split: str, source: Source, size: int, limit: int | None = None, num_workers: int | None = None
     ) -> None:
-        self.split, self.reader = split, _Reader(source, size)
-        self.true = self.reader.latents
+        self.split, self.source, self.size = split, source, size
+        self.true = latents_of(source)
         self.index = chosen(source, limit)
         if num_workers is None:
             few = isinstance(source, ArrayImages) or len(self.index) < MANY
@@ -116,25 +134,39 @@ class ImageStream:
         self.num_workers = num_workers
         self._labels: Tensor | None = None
 
-    def batches(self, index: list[int], batch_size: int) -> Iterator[dict[str, Any]]:
+    def batches(self, index: list[int], batch_size: int, keyed: bool = False) -> Iterator[dict[str, Any]]:
+        """Images of these indices in this order, read by workers.
+
+        Args:
+            index: of the source.
+            batch_size: images at once.
+            keyed: with ``keys``, which their own order follows.
+
+        Yields:
+            ``images`` ``[b, 3, S, S]`` in [0, 1], None where none can be read; their ``index``, ``labels``, ``keys``;
+            ``unreadable``: what is wrong with the others.
+        """
         loader = DataLoader(
-            self.reader, batch_size, sampler=index, num_workers=self.num_workers, collate_fn=_collate,
-            worker_init_fn=init_worker if self.num_workers else None,
+            _Reader(self.source, self.size, keyed), batch_size, sampler=index, num_workers=self.num_workers,
+            collate_fn=_collate, worker_init_fn=init_worker if self.num_workers else None,
         )  # fmt: skip
-        return iter(loader)
+        for batch in loader:
+            images = batch['images']
+            yield {**batch, 'images': None if images is None else torch.from_numpy(as_unit(images))}
 
     def map(self, work: Callable[[Tensor], Features], batch_size: int) -> Features:
         """What ``work`` makes of every image, ``[n, D]`` each, in the images' own order."""
         found: dict[str, list[Tensor]] = {}
         seen: dict[str, list[Any]] = {'index': [], 'labels': [], 'keys': [], 'unreadable': []}
-        for batch in self.batches(self.index, batch_size):
+        first = self._labels is None
+        for batch in self.batches(self.index, batch_size, keyed=first):
             for name, values in seen.items():
                 values += batch[name]
             if batch['images'] is not None:
                 for name, value in work(batch['images']).items():
                     found.setdefault(name, []).append(value)
         features = {name: torch.cat(values) for name, values in found.items()}
-        return features if self._labels is not None else self._arrange(seen, features)
+        return self._arrange(seen, features) if first else features
 
     def _arrange(self, seen: dict[str, list[Any]], features: Features) -> Features:
         """Keep the order that the first pass found."""
@@ -195,14 +227,14 @@ class HeldImages(ImageStream):
         self.true = None if latents is None else latents.numpy()
         self.index, self._labels = list(range(len(images))), None
 
-    def batches(self, index: list[int], batch_size: int) -> Iterator[dict[str, Any]]:
+    def batches(self, index: list[int], batch_size: int, keyed: bool = False) -> Iterator[dict[str, Any]]:
+        """As :meth:`ImageStream.batches`."""
         for start in range(0, len(index), batch_size):
             part = index[start : start + batch_size]
-            items = []
-            for i in part:
-                image = self.images[i].numpy()
-                items.append((i, (image, self.given[i], own_key(image, self.given[i], self._latents_of(i)))))
-            yield _collate(items)
+            labels = [self.given[i] for i in part]
+            found = {'index': part, 'images': self.images[part], 'labels': labels, 'unreadable': []}
+            yield {**found, 'keys': [self._key(i) if keyed else None for i in part]}
 
-    def _latents_of(self, index: int) -> np.ndarray | None:
-        return None if self.true is None else self.true[index]
+    def _key(self, index: int) -> int:
+        latents = None if self.true is None else self.true[index]
+        return own_key(self.images[index].numpy(), self.given[index], latents)

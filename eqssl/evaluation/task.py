@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
+
+from torch import Tensor
 
 from eqssl.evaluation.feature_store import FeatureStore
 from eqssl.utils.errors import UserError
@@ -54,6 +57,52 @@ class EvaluationTask(ABC):
         Raises:
             UserError: the features are not finite, or the data lack what is needed.
         """
+
+
+class LabelledTask(EvaluationTask):
+    """A task that needs classes; subclasses set what their constructor takes.
+
+    Attributes:
+        title: the task's name in messages.
+        optional: the task is left out where the images have no labels, instead of refused.
+    """
+
+    title: str
+    optional: bool = False
+
+    def _unlabelled(self, sources: dict[str, Any]) -> bool:
+        return any(source.label(0) < 0 for source in sources.values())
+
+    def _refusal(self) -> UserError:
+        return UserError(
+            f'evaluation task {self.title} needs labels: set with_label=True in evaluation.train and evaluation.test, '
+            'or leave it out'
+        )
+
+    def leave_out(self, sources: dict[str, Any]) -> str:
+        """Why, where it is optional and the first images have no label."""
+        return 'the images have no labels' if self.optional and self._unlabelled(sources) else ''
+
+    def check(self, sources: dict[str, Any]) -> None:
+        """Both splits have labels, as far as their first images tell."""
+        if self._unlabelled(sources):
+            raise self._refusal()
+
+    def labels(self, store: FeatureStore) -> tuple[Tensor, Tensor]:
+        """Of the training and the test images, each in [0, classes).
+
+        Raises:
+            UserError: an image has none.
+        """
+        train, test = store.labels('train'), store.labels('test')
+        if min(int(train.min()), int(test.min())) < 0:
+            raise self._refusal()
+        return train, test
+
+
+def binomial_error(share: float, count: int) -> float:
+    """Standard error of a share of ``count`` independent samples."""
+    return math.sqrt(share * (1 - share) / count)
 
 
 class PlainTask(EvaluationTask):

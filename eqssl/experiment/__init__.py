@@ -3,7 +3,7 @@
 from eqssl.experiment.measures import heading, main_keys
 from eqssl.experiment.reader import read_experiments, read_groups
 from eqssl.experiment.record import FILE, OWN, Experiment, Measures, begin, fingerprint, finish, write
-from eqssl.experiment.table import make_table
+from eqssl.experiment.table import make_table, parse_pairs
 
 __all__ = [
     'FILE',
@@ -15,7 +15,7 @@ __all__ = [
     'finish',
     'heading',
     'main_keys',
-    'make_table',
+    'make_table', 'parse_pairs',
     'read_experiments',
     'read_groups',
     'write',

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from eqssl.experiment.measures import BESIDE
 from eqssl.experiment.record import FILE, OWN, Experiment, Measures, read_record
@@ -33,7 +34,8 @@ def read_experiments(path: Path) -> list[Experiment]:
         found = read_record(path / FILE)
         found.curve = found.curve or _curve(path)
         if not found.values.keys() - found.cost.keys():
-            raise UserError(f"'{path}' has no validation in its log yet")
+            why = 'holds embeddings, no measures' if found.kind == 'embedding' else 'has no validation in its log yet'
+            raise UserError(f"'{path}' {why}")
         _tell_where_it_ends(path, found)
         found.cost = found.cost or training_cost(path, found.batch)
         return [found]
@@ -103,18 +105,9 @@ def _logs(folder: Path) -> list[Path]:
     return sorted(folder.glob('*/vis_data/scalars.json'))
 
 
-def _lines(log: Path) -> list[dict[str, float]]:
-    """Numbers of a log's whole lines (a run that was killed may have left half of its last one)."""
-    found = []
-    for text in log.read_text(encoding='utf-8', errors='replace').splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            break
-        if not isinstance(line, dict):
-            raise UserError(f"'{log}' is not a log of mmengine (a line reads {text[:40]!r})")
-        found.append({k: v for k, v in line.items() if isinstance(v, (int, float))})
-    return found
+def _numbers(line: dict[str, Any]) -> Measures:
+    """The measures of a line; mmdet writes lists and texts too."""
+    return {k: v for k, v in line.items() if isinstance(v, (int, float)) and k not in BESIDE}
 
 
 def _validations(folder: Path) -> list[Measures]:
@@ -128,9 +121,9 @@ def _validations(folder: Path) -> list[Measures]:
         raise UserError(
             f"'{folder}' holds no log (<time>/vis_data/scalars.json) and no {FILE}; is it a work dir of a training?"
         )
-    lines: dict[float, dict[str, float]] = {}
+    lines: dict[float, dict[str, Any]] = {}
     first = None
-    for found in filter(None, map(_lines, logs)):
+    for found in filter(None, map(read_lines, logs)):
         start = found[0].get('step', 0)
         first = start if first is None else first
         if start <= first:
@@ -138,7 +131,7 @@ def _validations(folder: Path) -> list[Measures]:
         lines |= {line.get('step', -1): line for line in found if not any(key in line for key in TRAINING)}
     if not lines:
         raise UserError(f"'{folder}' has no validation in its log yet")
-    curve = [{'iter': step, **{k: v for k, v in lines[step].items() if k not in BESIDE}} for step in sorted(lines)]
+    curve = [{'iter': step, **_numbers(lines[step])} for step in sorted(lines)]
     if len(curve[-1]) == 1:  # mmdet logs none where nothing was detected
         raise UserError(f"'{folder}': its last validation measured nothing (no detection?)")
     return curve
@@ -172,6 +165,12 @@ def _paths_of(word: str) -> list[Path]:
     return paths
 
 
+def split_name(word: str) -> tuple[str, str]:
+    """``NAME=PATH`` to both; the name is empty where the word is a path, with or without a sign of equality."""
+    name, sign, path = word.partition('=')
+    return (name, path) if sign and '/' not in name and not Path(word).exists() else ('', word)
+
+
 def read_groups(words: Sequence[str]) -> dict[str, list[Experiment]]:
     """Runs of one thing under one name: its seeds.
 
@@ -187,9 +186,8 @@ def read_groups(words: Sequence[str]) -> dict[str, list[Experiment]]:
     seen: list[Path] = []
     name = ''
     for word in words:
-        head, sign, rest = word.partition('=')
-        if sign and '/' not in head and not Path(word).exists():
-            name, word = head, rest
+        opened, word = split_name(word)
+        name = opened or name
         for path in _paths_of(word):
             if any(path.samefile(other) for other in seen):
                 raise UserError(f"'{path}' is named twice")

@@ -12,9 +12,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmengine.config import Config
-
 from eqssl.utils.errors import UserError
 from eqssl.utils.tables import write_json
 from eqssl.version import __version__
@@ -115,7 +112,7 @@ class Experiment:
 
 def fingerprint(value: object, leave_out: Sequence[str] = WHERE) -> str:
     """A name for a config or a part of one, equal for equal settings; the seed and where a run lies are none."""
-    plain = value.to_dict() if isinstance(value, Config) else value
+    plain = value.to_dict() if hasattr(value, 'to_dict') else value  # a Config
     if isinstance(plain, dict) and leave_out:
         plain = {k: v for k, v in plain.items() if k not in leave_out}
         if isinstance(plain.get('randomness'), dict):  # the seed stands beside it
@@ -136,6 +133,8 @@ def versions() -> dict[str, str]:
 
 def hardware(ranks: int = 1) -> dict[str, Any]:
     """What a process computes on."""
+    import torch  # records are read without it
+
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f'CPU ({platform.machine()})'
     return {'device': device, 'ranks': ranks, 'threads': torch.get_num_threads()}
 

@@ -53,11 +53,9 @@ def make_table(
     if not shown:
         raise UserError('the runs have no measure in common; compare runs of one task')
     rows = {**_control_rows(groups), **rows}
-    counts = {name: len(runs) for name, runs in rows.items()}
-    for name, runs in _gains(rows, pairs).items():
-        rows[name], counts[name] = runs, len(runs)
+    rows |= _gains(rows, pairs)
     return [
-        {'': name, 'runs': counts[name], **{heading(key): _cell(runs, key, intervals) for key in shown}}
+        {'': name, 'runs': len(runs), **{heading(key): _cell(runs, key, intervals) for key in shown}}
         for name, runs in rows.items()
     ]
 
@@ -114,3 +112,18 @@ def _cell(runs: list[Measures], key: str, intervals: bool) -> str | None:
         few = f' ({len(values)} of {len(runs)} runs)' if len(values) < len(runs) else ''
         return mean_and_spread(values) + few
     return f'{values[0]:.3f} [{values[0] - NORMAL_95 * error:.3f}, {values[0] + NORMAL_95 * error:.3f}]'
+
+
+def parse_pairs(words: Sequence[str]) -> list[tuple[str, str]]:
+    """``OURS=BASE`` to pairs of names.
+
+    Raises:
+        UserError: a word of another form.
+    """
+    pairs = []
+    for word in words:
+        ours, sign, base = word.partition('=')
+        if not sign:
+            raise UserError(f"--pairs: '{word}' is not of the form OURS=BASE")
+        pairs.append((ours, base))
+    return pairs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
-    """The whole lines of a file up to a torn one (of a run that was killed, or is writing); none without a file."""
+    """The lines of a file, up to a torn or foreign one (the run was killed, or is writing); none without a file."""
     lines = []
     for text in file.read_text(encoding='utf-8', errors='replace').splitlines() if file.is_file() else ():
         try:
@@ -39,15 +40,7 @@ def keep_until(file: Path, iteration: int) -> None:
     """Keep the lines up to an iteration (``iter``); from a torn or foreign one on, everything goes."""
     if not file.is_file():
         return
-    kept = []
-    for text in file.read_text(encoding='utf-8', errors='replace').splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            break
-        if not isinstance(line, dict) or line.get('iter', iteration + 1) > iteration:
-            break
-        kept.append(text)
+    kept = itertools.takewhile(lambda line: line.get('iter', iteration + 1) <= iteration, read_lines(file))
     temporary = file.with_name(file.name + '.tmp')
-    temporary.write_text(''.join(f'{text}\n' for text in kept), encoding='utf-8')
+    temporary.write_text(''.join(f'{json.dumps(line)}\n' for line in kept), encoding='utf-8')
     temporary.replace(file)

@@ -100,7 +100,7 @@ def test_errors_name_the_folder(tmp_path):
         (['a='], "'' is no folder"),
         (['a=**done'], "'**done' is no "),
         (['a=done', 'b=other'], 'no measure in common'),
-        (['a=strange'], 'is not a log of mmengine'),
+        (['a=strange'], "'strange' has no validation"),
         (['a=done', '--json', '/sys/x.json'], "'/sys/x.json' cannot be written"),
     ):
         failed = table(*words, cwd=tmp_path)
